@@ -1,0 +1,38 @@
+# SPDX-License-Identifier: MIT
+# A room: one folder, one library, one folder of tests.
+
+add_library(img_build INTERFACE)
+target_include_directories(img_build INTERFACE ${PROJECT_SOURCE_DIR})
+target_compile_options(img_build INTERFACE
+  -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wno-sign-conversion -Wnon-virtual-dtor
+  -Woverloaded-virtual -Wimplicit-fallthrough -Werror)
+if(STASIS_SANITIZE)
+  target_compile_options(img_build INTERFACE -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer)
+  target_link_options(img_build INTERFACE -fsanitize=address,undefined)
+  target_compile_definitions(img_build INTERFACE STASIS_SANITIZE=1)
+endif()
+if(STASIS_LIBFUZZER)
+  target_compile_options(img_build INTERFACE -fsanitize=fuzzer-no-link)
+endif()
+
+# img_room(<target> <room or package>...): a static library of every .cpp in this folder.
+function(img_room target)
+  file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/*.cpp)
+  add_library(${target} STATIC ${sources})
+  target_link_libraries(${target} PUBLIC img_build ${ARGN})
+endfunction()
+
+# img_tests(<room> <libraries>...): one test program of every *_test.cpp in tests/<folder>.
+function(img_tests folder)
+  string(REPLACE "/" "_" name ${folder})
+  file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/${folder}/*.cpp)
+  if(NOT sources)
+    return()
+  endif()
+  add_executable(${name}_test ${sources})
+  target_link_libraries(${name}_test PRIVATE ${ARGN} GTest::gtest GTest::gmock GTest::gtest_main)
+  target_compile_definitions(${name}_test PRIVATE
+    STASIS_FIXTURES="${PROJECT_SOURCE_DIR}/fixtures" STASIS_BIN="${CMAKE_BINARY_DIR}/bin")
+  set_target_properties(${name}_test PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
+  gtest_discover_tests(${name}_test TEST_PREFIX ${folder}. DISCOVERY_TIMEOUT 60 PROPERTIES TIMEOUT 120)
+endfunction()

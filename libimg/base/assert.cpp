@@ -1,0 +1,12 @@
+// SPDX-License-Identifier: MIT
+#include "libimg/base/assert.h"
+
+#include <cstdio>
+#include <cstdlib>
+
+namespace img {
+void assertion_failed(const char* condition, const char* file, int line) {
+  std::fprintf(stderr, "%s:%d: assertion failed: %s\n", file, line, condition);
+  std::abort();
+}
+}  // namespace img
