@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: MIT
+// Protobuf messages into FlatBuffers, by one walk over the schema; no code knows a message.
+#pragma once
+
+#include <flatbuffers/flatbuffers.h>
+
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "libimg/base/bytes.h"
+#include "schema/layout.h"
+
+namespace img::criu {
+
+/// FORMAT.md, "Limits".
+inline constexpr unsigned kMaxDepth = 64;
+inline constexpr unsigned kMaxTables = 1'000'000;
+
+/// Why a message could not be decoded, and where in it.
+struct DecodeFailure {
+  enum class Why : std::uint8_t { bad_protobuf, missing_field, too_deep };
+  Why why = Why::bad_protobuf;
+  std::size_t offset = 0;  // in the message
+  std::string field;       // "tc.timers"
+  std::string text;
+};
+
+/// A decoder is used for many messages, one after the other; its memory is kept.
+///
+///   decoder.begin();
+///   auto root = decoder.message(table_layout("CoreEntry"), bytes);
+///   if (root) { Bytes buffer = decoder.finish(*root); }
+class Decoder {
+ public:
+  Decoder();
+
+  /// Forgets the buffer made before.
+  void begin();
+  /// Adds one message to the buffer; nothing, and failure(), if it is none of `table`.
+  [[nodiscard]] std::optional<flatbuffers::uoffset_t> message(const schema::TableLayout& table,
+                                                              Bytes bytes);
+  /// Whether encoding the last message would give back the very bytes it came in.
+  [[nodiscard]] bool is_canonical() const { return canonical_; }
+  /// A field that the schema does not have, in the last message ("tc.#99"), or a number that its
+  /// enum does not have; empty: there is none.
+  [[nodiscard]] const std::string& unknown_field() const { return unknown_field_; }
+  [[nodiscard]] const DecodeFailure& failure() const { return failure_; }
+
+  /// Valid until the next begin().
+  [[nodiscard]] Bytes finish(flatbuffers::uoffset_t root);
+  [[nodiscard]] flatbuffers::FlatBufferBuilder& builder() { return builder_; }
+
+ private:
+  static constexpr std::size_t kMaxFields = 64;
+
+  struct Cursor {
+    const char* at;
+    const char* end;
+  };
+  /// Values of one message while it is read: scalars as they are, all else as buffer offsets.
+  struct Slots {
+    std::uint64_t present = 0;  // one bit for each field
+    std::array<std::uint64_t, kMaxFields> value;
+    std::array<Bytes, kMaxFields> bytes;  // of a lone sub-message: to merge a second one into
+  };
+  struct Repeated {
+    std::uint16_t slot;
+    std::uint64_t value;
+  };
+
+  flatbuffers::uoffset_t decode(const schema::TableLayout& table, Bytes bytes, unsigned depth);
+  void field(const schema::TableLayout& table, Cursor& in, std::uint32_t number, unsigned wire,
+             Slots& slots, std::uint32_t& last_number, unsigned depth);
+  void scalar(const schema::FieldLayout& field, std::uint64_t raw, Slots& slots);
+  void length_delimited(const schema::FieldLayout& field, Bytes bytes, Slots& slots, unsigned depth);
+  void packed(const schema::FieldLayout& field, Bytes bytes, Slots& slots);
+  void unknown(const schema::TableLayout& table, Cursor& in, std::uint32_t number, unsigned wire,
+               unsigned depth);
+  void skip_group(Cursor& in, std::uint32_t number, unsigned depth);
+  std::uint64_t read_scalar(schema::Wire wire, Cursor& in);
+  std::uint64_t varint(Cursor& in);
+  Bytes take(Cursor& in, std::uint64_t size);
+  flatbuffers::uoffset_t build(const schema::TableLayout& table, Slots& slots, std::size_t base);
+  flatbuffers::uoffset_t build_vector(const schema::FieldLayout& field, const Repeated* first,
+                                      std::size_t count);
+  [[noreturn]] void fail(DecodeFailure::Why why, const char* at, std::string text);
+  void note_unknown(const std::string& name);
+  [[nodiscard]] std::string path() const;
+
+  flatbuffers::FlatBufferBuilder builder_;
+  std::vector<Repeated> repeated_;  // a stack: each message's lie above those of its parents
+  std::vector<const schema::FieldLayout*> path_;
+  std::vector<std::string> merged_;  // bytes of sub-messages that came in several pieces
+  unsigned tables_ = 0;
+  bool canonical_ = true;
+  std::string unknown_field_;
+  DecodeFailure failure_;
+  const char* start_ = nullptr;
+};
+
+}  // namespace img::criu
