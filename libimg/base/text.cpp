@@ -1,20 +1,36 @@
 // SPDX-License-Identifier: MIT
 #include "libimg/base/text.h"
 
-#include <cstdint>
-
 #include "libimg/base/units.h"
 
 namespace img {
 namespace {
 
-struct Character {
-  std::uint32_t code = 0;
-  std::size_t bytes = 0;  // 0: not UTF-8
-};
-
 // The shortest sequence that may hold a code of this many bytes, so overlong forms are refused.
 constexpr std::uint32_t kSmallest[] = {0, 0, 0x80, 0x800, 0x10000};
+
+void append_hex_byte(std::string& out, char value) {
+  const auto byte = static_cast<unsigned char>(value);
+  out += "\\x";
+  out += kHexDigits[byte >> 4];
+  out += kHexDigits[byte & 0xf];
+}
+
+// Appends the next character of `text` and returns how many of its bytes that took.
+std::size_t append_escaped(std::string& out, std::string_view text) {
+  const Character next = first_character(text);
+  if (next.bytes != 0 && !is_control(next.code)) {
+    out.append(text.substr(0, next.bytes));
+    return next.bytes;
+  }
+  const std::size_t bytes = next.bytes == 0 ? 1 : next.bytes;
+  for (const char byte : text.substr(0, bytes)) {
+    append_hex_byte(out, byte);
+  }
+  return bytes;
+}
+
+}  // namespace
 
 Character first_character(std::string_view text) {
   const auto byte = [&](std::size_t at) { return static_cast<unsigned char>(text[at]); };
@@ -40,34 +56,11 @@ Character first_character(std::string_view text) {
   return {code, length};
 }
 
-bool obeyed_by_a_terminal(std::uint32_t code) {
+bool is_control(std::uint32_t code) {
   return code < 0x20 || (code >= 0x7f && code <= 0x9f) ||  // C0, DEL, C1
          code == 0x61c || code == 0x200e || code == 0x200f || (code >= 0x2028 && code <= 0x202e) ||
          (code >= 0x2066 && code <= 0x2069);
 }
-
-void append_hex_byte(std::string& out, char value) {
-  const auto byte = static_cast<unsigned char>(value);
-  out += "\\x";
-  out += kHexDigits[byte >> 4];
-  out += kHexDigits[byte & 0xf];
-}
-
-// Appends the next character of `text` and returns how many of its bytes that took.
-std::size_t append_escaped(std::string& out, std::string_view text) {
-  const Character next = first_character(text);
-  if (next.bytes != 0 && !obeyed_by_a_terminal(next.code)) {
-    out.append(text.substr(0, next.bytes));
-    return next.bytes;
-  }
-  const std::size_t bytes = next.bytes == 0 ? 1 : next.bytes;
-  for (const char byte : text.substr(0, bytes)) {
-    append_hex_byte(out, byte);
-  }
-  return bytes;
-}
-
-}  // namespace
 
 bool is_utf8(std::string_view text) {
   while (!text.empty()) {

@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: MIT
+#include <pthread.h>
+#include <signal.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <chrono>
+#include <condition_variable>
+#include <cstdlib>
+#include <ctime>
+#include <mutex>
+#include <thread>
+
+#include "libimg/base/mapping_guard.h"
+#include "libimg/base/staged.h"
+#include "libimg/base/units.h"
+#include "tools/frame/run_tool.h"
+
+namespace img::frame {
+namespace {
+
+/// Waits for signals in a thread of its own. The first one asks the tool to end; a tool that is
+/// stuck is ended, after what it staged is gone.
+class SignalWatch {
+ public:
+  SignalWatch() {
+    ::signal(SIGPIPE, SIG_IGN);  // a write then fails with EPIPE, which ends the tool silently
+    sigemptyset(&set_);
+    for (const int number : {SIGINT, SIGTERM, SIGHUP}) {
+      sigaddset(&set_, number);
+    }
+    // Blocked in every thread that comes after.
+    pthread_sigmask(SIG_BLOCK, &set_, nullptr);
+    std::thread([this] { watch(); }).detach();
+  }
+
+  [[nodiscard]] const std::atomic<int>& signal() const { return signal_; }
+  void tool_has_ended() {
+    {
+      const std::lock_guard lock(mutex_);
+      ended_ = true;
+    }
+    changed_.notify_all();
+  }
+
+ private:
+  void watch() {
+    int number = 0;
+    sigwait(&set_, &number);
+    signal_ = number;
+    std::unique_lock lock(mutex_);
+    if (changed_.wait_for(lock, std::chrono::milliseconds(500), [this] { return ended_; })) {
+      return;  // main() ends the process
+    }
+    remove_all_staged();
+    ::_exit(128 + number);
+  }
+
+  sigset_t set_{};
+  std::atomic<int> signal_ = 0;
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  bool ended_ = false;
+};
+
+std::uint64_t realtime_ns() {
+  timespec now{};
+  ::clock_gettime(CLOCK_REALTIME, &now);
+  return static_cast<std::uint64_t>(now.tv_sec) * kSecond + static_cast<std::uint64_t>(now.tv_nsec);
+}
+
+bool wants_color() {
+  const char* const no_color = std::getenv("NO_COLOR");
+  const char* const terminal = std::getenv("TERM");
+  const bool dumb = terminal == nullptr || std::string_view(terminal) == "dumb";
+  return (no_color == nullptr || *no_color == '\0') && !dumb;
+}
+
+void look_at_terminal(Streams& streams) {
+  streams.out_is_terminal = ::isatty(STDOUT_FILENO) == 1;
+  streams.err_is_terminal = ::isatty(STDERR_FILENO) == 1;
+  streams.color = streams.out_is_terminal && wants_color();
+  winsize size{};
+  if (::ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col >= 40) {
+    streams.columns = size.ws_col;
+  }
+}
+
+}  // namespace
+
+int tool_main(Program& program, int argc, char** argv) {
+  // Never destroyed: its thread may outlive main().
+  auto& watch = *new SignalWatch;
+  install_mapping_fault_handler(program.info().name.data(), 2);
+  FdBuffer out_buffer(STDOUT_FILENO);
+  FdBuffer err_buffer(STDERR_FILENO);
+  std::ostream out(&out_buffer);
+  std::ostream err(&err_buffer);
+  Streams streams;
+  streams.in = STDIN_FILENO;
+  streams.out = &out;
+  streams.err = &err;
+  streams.now_ns = realtime_ns;
+  streams.signal = &watch.signal();
+  look_at_terminal(streams);
+  const int code = run_tool(program, {argv + 1, argv + (argc > 0 ? argc : 1)}, streams);
+  err.flush();
+  watch.tool_has_ended();
+  return code;
+}
+
+}  // namespace img::frame
