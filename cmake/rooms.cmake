@@ -32,7 +32,8 @@ function(img_tests folder)
   add_executable(${name}_test ${sources})
   target_link_libraries(${name}_test PRIVATE ${ARGN} GTest::gtest GTest::gmock GTest::gtest_main)
   target_compile_definitions(${name}_test PRIVATE
-    STASIS_FIXTURES="${PROJECT_SOURCE_DIR}/fixtures" STASIS_BIN="${CMAKE_BINARY_DIR}/bin")
+    STASIS_SOURCE="${PROJECT_SOURCE_DIR}" STASIS_FIXTURES="${PROJECT_SOURCE_DIR}/fixtures"
+    STASIS_BIN="${CMAKE_BINARY_DIR}/bin")
   set_target_properties(${name}_test PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
   gtest_discover_tests(${name}_test TEST_PREFIX ${folder}. DISCOVERY_TIMEOUT 60 PROPERTIES TIMEOUT 120)
 endfunction()
