@@ -157,6 +157,9 @@ void Decoder::scalar(const FieldLayout& field, std::uint64_t raw, Slots& slots) 
     path_.pop_back();
   }
   if (field.repeated) {
+    if (repeated_.size() == kMaxElements) {
+      fail(DecodeFailure::Why::too_deep, start_, fmt::format("more than {} elements", kMaxElements));
+    }
     repeated_.push_back({field.slot, value});
   } else {
     slots.value[field.slot] = value;

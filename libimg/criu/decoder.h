@@ -18,6 +18,10 @@ namespace img::criu {
 /// FORMAT.md, "Limits".
 inline constexpr unsigned kMaxDepth = 64;
 inline constexpr unsigned kMaxTables = 1'000'000;
+/// Elements of repeated fields in one message; no list of tasks can be longer (PID_MAX_LIMIT).
+inline constexpr std::size_t kMaxElements = 4'194'304;
+/// Bytes of one message.
+inline constexpr std::uint64_t kMaxMessageBytes = 256U << 20U;
 
 /// Why a message could not be decoded, and where in it.
 struct DecodeFailure {

@@ -81,8 +81,9 @@ class ImageReader {
   [[nodiscard]] virtual const schema::ImageHeader& header() const = 0;
   /// How a person would find it: "web.store::redis", "/dumps/1".
   [[nodiscard]] virtual const std::string& place() const = 0;
-  /// The image that holds the pages this one leaves out, or null. Owned by this reader.
-  [[nodiscard]] virtual ImageReader* parent() = 0;
+  /// The image that holds the pages this one leaves out, or null if this one is whole by itself.
+  /// Owned by this reader. An error: there is meant to be one, and it cannot be read.
+  [[nodiscard]] virtual Result<ImageReader*> parent() = 0;
 
   /// Every file, ascending.
   [[nodiscard]] virtual Result<std::vector<FileKey>> files() = 0;

@@ -1,0 +1,443 @@
+// SPDX-License-Identifier: MIT
+#include "libimg/criu/directory_reader.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <fmt/core.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <climits>
+#include <map>
+#include <mutex>
+#include <set>
+
+#include "libimg/base/digest.h"
+#include "libimg/base/unique_fd.h"
+#include "libimg/criu/image_file.h"
+#include "libimg/criu/names.h"
+#include "schema/inventory_generated.h"
+
+namespace img::criu {
+
+using model::FileKey;
+using schema::Kind;
+
+namespace {
+
+/// A zombie's core has no registers; every live one is larger than this.
+constexpr off_t kZombieCoreBytes = 512;
+
+/// What a thread needs while it reads one file.
+struct Workspace {
+  FileParser parser;
+  ImageFileBytes file;
+  ImageFileBytes pages;
+};
+
+/// Takes the first record's kind, or the number of an inventory.
+class FirstRecord : public model::RecordSink {
+ public:
+  Result<void> record(const model::Record& record) override {
+    if (kind == Kind::none) {
+      kind = record.key.file.kind;
+    }
+    if (record.key.file.kind == Kind::inventory && record.key.seq == 1) {
+      img_version = record.as<schema::InventoryEntry>()->img_version();
+    }
+    return {};
+  }
+  Kind kind = Kind::none;
+  unsigned img_version = 2;
+};
+
+class NoSink : public model::RecordSink {
+ public:
+  Result<void> record(const model::Record&) override { return {}; }
+};
+
+struct CloseDir {
+  void operator()(DIR* directory) const { ::closedir(directory); }
+};
+
+}  // namespace
+
+struct DirectoryReader::State {
+  std::string path;
+  UniqueFd directory;
+  DamageSink on_damage;
+  ChainPlace chain_place;
+  std::optional<std::string> link;  // text of `parent`; empty where it is no link
+  std::vector<FileKey> known;              // ascending; cores that are zombies' as zombies
+  std::vector<std::string> unknown_names;  // sorted; FileKey{unknown_file, index}
+  flatbuffers::FlatBufferBuilder header;
+  FileContext context;  // what all files share
+  std::unique_ptr<ImageReader> parent;
+
+  std::mutex mutex;  // guards what follows
+  std::vector<std::unique_ptr<Workspace>> idle;
+  struct PagesUse {
+    FileKey pagemap;
+    std::uint64_t bytes = 0;
+  };
+  std::map<std::uint32_t, PagesUse> pages_use;
+  std::set<FileKey> scanned;  // pagemaps that pages_use knows
+
+  Result<void> list();
+  Result<void> read_link();
+  Result<void> look_at_cores();
+  Result<void> read_inventory();
+  void make_header();
+  Result<void> read_file(FileKey key, model::RecordSink& sink, bool quiet);
+  Result<void> read_pages(FileKey key, model::RecordSink& sink);
+  Result<void> note_pages(FileKey pagemap, std::uint32_t pages_id, std::uint64_t bytes, const DamageSink& sink);
+  void report(const Damage& damage) const;
+
+  std::unique_ptr<Workspace> take_workspace();
+  void give_back(std::unique_ptr<Workspace> workspace);
+};
+
+DirectoryReader::DirectoryReader(std::unique_ptr<State> state) : state_(std::move(state)) {}
+DirectoryReader::~DirectoryReader() = default;
+
+Result<std::unique_ptr<DirectoryReader>> DirectoryReader::open(const std::string& path,
+                                                               DirectoryOptions options) {
+  IMG_ASSIGN(ChainPlace place, ChainPlace::of(path));
+  return open_at(path, std::move(place), std::move(options));
+}
+
+Result<std::unique_ptr<DirectoryReader>> DirectoryReader::open_at(std::string path, ChainPlace place,
+                                                                  DirectoryOptions options) {
+  auto state = std::make_unique<State>();
+  state->path = std::move(path);
+  state->on_damage = std::move(options.on_damage);
+  state->context.on_damage = state->on_damage;
+  state->chain_place = std::move(place);
+  IMG_ASSIGN(state->directory, state->chain_place.open());
+  IMG_TRY(state->list());
+  IMG_TRY(state->read_inventory());
+  IMG_TRY(state->look_at_cores());
+  state->make_header();
+  return std::unique_ptr<DirectoryReader>(new DirectoryReader(std::move(state)));
+}
+
+Result<void> DirectoryReader::State::list() {
+  const int copy = ::openat(directory.get(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  const std::unique_ptr<DIR, CloseDir> stream(copy < 0 ? nullptr : ::fdopendir(copy));
+  if (stream == nullptr) {
+    return fail(sys_error(errno, path, "cannot list"));
+  }
+  errno = 0;
+  while (const dirent* entry = ::readdir(stream.get())) {
+    const std::string_view name = entry->d_name;
+    if (name == "." || name == "..") {
+      continue;
+    }
+    if (name == "parent") {
+      IMG_TRY(read_link());
+    } else if (const auto key = parse_file_name(name)) {
+      known.push_back(*key);
+    } else {
+      unknown_names.emplace_back(name);
+    }
+    errno = 0;
+  }
+  if (errno != 0) {
+    return fail(sys_error(errno, path, "cannot list"));
+  }
+  std::sort(unknown_names.begin(), unknown_names.end());
+  return {};
+}
+
+Result<void> DirectoryReader::State::read_inventory() {
+  const FileKey key{Kind::inventory, 0};
+  if (std::find(known.begin(), known.end(), key) == known.end()) {
+    return {};  // a rule of check; without it everything is taken as version 2, little-endian
+  }
+  Workspace workspace;
+  const auto bytes = workspace.file.open(directory.get(), "inventory.img", path);
+  if (!bytes || bytes->size() < kWordBytes) {
+    return {};  // found again, and reported, when the file itself is read
+  }
+  const std::uint32_t magic = schema::kind_info(Kind::inventory).magic;
+  context.order.swapped = WordOrder{true}.get32(bytes->data()) == magic;
+  FirstRecord first;
+  FileContext quiet = context;
+  quiet.on_damage = nullptr;
+  if (workspace.parser.parse(quiet, key, "inventory.img", *bytes, first)) {
+    context.img_version = first.img_version;
+  }
+  return {};
+}
+
+Result<void> DirectoryReader::State::look_at_cores() {
+  for (FileKey& key : known) {
+    struct stat status = {};
+    const std::string name = image_file_name(key);
+    if (key.kind != Kind::core ||
+        ::fstatat(directory.get(), name.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0 ||
+        !S_ISREG(status.st_mode) || status.st_size > kZombieCoreBytes) {
+      continue;
+    }
+    FirstRecord first;
+    if (read_file(key, first, true) && first.kind == Kind::zombie) {
+      key.kind = Kind::zombie;
+    }
+  }
+  std::sort(known.begin(), known.end());
+  return {};
+}
+
+void DirectoryReader::State::make_header() {
+  const auto name = header.CreateString("");
+  const auto series = header.CreateString("");
+  const auto link_text = link ? header.CreateString(*link) : 0;
+  schema::ProvenanceBuilder provenance(header);
+  provenance.add_origin(schema::Origin::criu_directory);
+  provenance.add_img_version(context.img_version);
+  provenance.add_byte_order(context.order.swapped ? schema::ByteOrder::big : schema::ByteOrder::little);
+  provenance.add_parent_link(link_text);
+  const auto made = provenance.Finish();
+  const schema::Id128 no_id;
+  schema::ImageHeaderBuilder builder(header);
+  builder.add_id(&no_id);
+  builder.add_name(name);
+  builder.add_series(series);
+  builder.add_page_size(context.page_size);
+  builder.add_provenance(made);
+  header.Finish(builder.Finish());
+}
+
+Result<void> DirectoryReader::State::read_link() {
+  char text[PATH_MAX];
+  const ssize_t size = ::readlinkat(directory.get(), "parent", text, sizeof text);
+  if (size < 0 && errno != EINVAL) {
+    return fail(sys_error(errno, path + "/parent", "cannot read the link"));
+  }
+  link = size < 0 ? std::string() : std::string(text, static_cast<std::size_t>(size));
+  return {};
+}
+
+void DirectoryReader::State::report(const Damage& damage) const {
+  if (on_damage) {
+    on_damage(damage);
+  }
+}
+
+std::unique_ptr<Workspace> DirectoryReader::State::take_workspace() {
+  const std::lock_guard lock(mutex);
+  if (idle.empty()) {
+    return std::make_unique<Workspace>();
+  }
+  auto workspace = std::move(idle.back());
+  idle.pop_back();
+  return workspace;
+}
+
+void DirectoryReader::State::give_back(std::unique_ptr<Workspace> workspace) {
+  const std::lock_guard lock(mutex);
+  idle.push_back(std::move(workspace));
+}
+
+Result<void> DirectoryReader::State::read_file(FileKey key, model::RecordSink& sink, bool quiet) {
+  auto workspace = take_workspace();
+  const std::string name = key.kind == Kind::unknown_file ? unknown_names.at(key.id) : image_file_name(key);
+  auto bytes = workspace->file.open(directory.get(), name, path);
+  Result<void> done;
+  if (!bytes) {
+    if (workspace->file.damage() && !quiet) {
+      report(*workspace->file.damage());
+    }
+    done = fail(std::move(bytes).error());
+  } else if (key.kind == Kind::unknown_file) {
+    flatbuffers::FlatBufferBuilder builder(256);
+    builder.ForceDefaults(true);
+    const auto text = builder.CreateString(name);
+    builder.Finish(schema::CreateImageFile(builder, text));
+    model::Record record{{key, 0}, &schema::table_layout("ImageFile"),
+                         std::as_bytes(std::span(builder.GetBufferPointer(), builder.GetSize())), {}, {}};
+    if (!bytes->empty()) {
+      record.payload.parts.push_back(*bytes);
+    }
+    done = sink.record(record);
+  } else {
+    FileContext mine = context;
+    if (quiet) {
+      mine.on_damage = nullptr;
+    }
+    mine.pages = [&](std::uint32_t pages_id) -> Result<Bytes> {
+      const std::string pages = image_file_name({Kind::pages, pages_id});
+      auto opened = workspace->pages.open(directory.get(), pages, path);
+      if (!opened && workspace->pages.damage() && mine.on_damage) {
+        mine.on_damage(*workspace->pages.damage());
+      }
+      return opened;
+    };
+    mine.pages_used = [&](std::uint32_t pages_id, std::uint64_t used) {
+      return note_pages(key, pages_id, used, mine.on_damage);
+    };
+    const FileKey file{key.kind == Kind::zombie ? Kind::core : key.kind, key.id};
+    done = workspace->parser.parse(mine, file, name, *bytes, sink);
+  }
+  give_back(std::move(workspace));
+  return done;
+}
+
+Result<void> DirectoryReader::State::note_pages(FileKey pagemap, std::uint32_t pages_id,
+                                                std::uint64_t bytes, const DamageSink& sink) {
+  const std::lock_guard lock(mutex);
+  scanned.insert(pagemap);
+  if (bytes == 0) {
+    return {};  // CRIU gives every pagemap a number, also one that stands for nothing
+  }
+  const auto [use, is_new] = pages_use.try_emplace(pages_id, PagesUse{pagemap, bytes});
+  if (!is_new && use->second.pagemap != pagemap) {
+    const Damage damage{DamageKind::pages_shared, image_file_name(pagemap), 1, 0, "pages_id",
+                        fmt::format("pages-{}.img belongs to {} already", pages_id,
+                                    image_file_name(use->second.pagemap))};
+    if (sink) {
+      sink(damage);
+    }
+    return fail(damage.error());
+  }
+  return {};
+}
+
+/// A pages file is the memory of a pagemap; what no pagemap stands for is a file of its own, or the
+/// tail of one.
+Result<void> DirectoryReader::State::read_pages(FileKey key, model::RecordSink& sink) {
+  for (const FileKey file : known) {
+    if (file.kind != Kind::pagemap && file.kind != Kind::pagemap_shmem) {
+      continue;
+    }
+    bool is_scanned = false;
+    {
+      const std::lock_guard lock(mutex);
+      is_scanned = scanned.contains(file);
+      scanned.insert(file);
+    }
+    if (!is_scanned) {
+      NoSink nothing;
+      // Its damage is reported when it is read itself; whoever converts does read it.
+      static_cast<void>(read_file(file, nothing, true));
+    }
+  }
+  std::uint64_t used = 0;
+  {
+    const std::lock_guard lock(mutex);
+    const auto use = pages_use.find(static_cast<std::uint32_t>(key.id));
+    used = use != pages_use.end() && key.id <= UINT32_MAX ? use->second.bytes : 0;
+  }
+  if (used == 0) {
+    return read_file(key, sink, false);
+  }
+  auto workspace = take_workspace();
+  auto bytes = workspace->pages.open(directory.get(), image_file_name(key), path);
+  Result<void> done;
+  if (!bytes) {
+    done = fail(std::move(bytes).error());
+  } else if (bytes->size() > used) {
+    report({DamageKind::pages_excess, image_file_name(key), 0, used, {},
+            fmt::format("{} bytes more than its pagemap stands for", bytes->size() - used)});
+    flatbuffers::FlatBufferBuilder builder(64);
+    builder.ForceDefaults(true);
+    builder.Finish(schema::CreateImageFile(builder));
+    done = sink.record({{key, 0}, &schema::table_layout("ImageFile"),
+                        std::as_bytes(std::span(builder.GetBufferPointer(), builder.GetSize())), {},
+                        {{bytes->subspan(used)}}});
+  }
+  give_back(std::move(workspace));
+  return done;
+}
+
+const schema::ImageHeader& DirectoryReader::header() const {
+  return *flatbuffers::GetRoot<schema::ImageHeader>(state_->header.GetBufferPointer());
+}
+
+const std::string& DirectoryReader::place() const { return state_->path; }
+
+Result<model::ImageReader*> DirectoryReader::parent() {
+  const std::lock_guard lock(state_->mutex);
+  if (!state_->link || state_->parent != nullptr) {
+    return state_->parent.get();
+  }
+  if (state_->link->empty()) {
+    return fail(Fault::corrupt, state_->path + "/parent", "is not a link to a directory");
+  }
+  IMG_ASSIGN(ChainPlace place, state_->chain_place.follow(*state_->link));
+  std::string path = place.path();
+  DirectoryOptions options{state_->on_damage};
+  IMG_ASSIGN(state_->parent, open_at(std::move(path), std::move(place), std::move(options)));
+  return state_->parent.get();
+}
+
+Result<std::vector<FileKey>> DirectoryReader::files() {
+  std::vector<FileKey> all = state_->known;
+  for (std::size_t i = 0; i < state_->unknown_names.size(); ++i) {
+    all.push_back({Kind::unknown_file, i});
+  }
+  std::sort(all.begin(), all.end());
+  return all;
+}
+
+Result<void> DirectoryReader::read(FileKey file, model::RecordSink& sink) {
+  if (file.kind == Kind::unknown_file) {
+    return file.id < state_->unknown_names.size() ? state_->read_file(file, sink, false) : Result<void>{};
+  }
+  if (!std::binary_search(state_->known.begin(), state_->known.end(), file)) {
+    return {};
+  }
+  return file.kind == Kind::pages ? state_->read_pages(file, sink) : state_->read_file(file, sink, false);
+}
+
+std::string DirectoryReader::file_name(FileKey file) const {
+  if (file.kind == Kind::unknown_file) {
+    return file.id < state_->unknown_names.size() ? state_->unknown_names[file.id] : std::string();
+  }
+  return image_file_name(file);
+}
+
+Result<void> DirectoryReader::with_bytes(const std::string& name,
+                                         const std::function<Result<void>(Bytes)>& use) const {
+  ImageFileBytes file;
+  IMG_ASSIGN(const Bytes bytes, file.open(state_->directory.get(), name, state_->path));
+  return use(bytes);
+}
+
+/// FORMAT.md, "Provenance": names, sizes and contents in the order of the names.
+Result<schema::Id128> DirectoryReader::digest() {
+  std::vector<std::string> names = state_->unknown_names;
+  for (const FileKey file : state_->known) {
+    names.push_back(image_file_name(file));
+  }
+  std::sort(names.begin(), names.end());
+  Hasher128 hasher;
+  for (const std::string& name : names) {
+    IMG_TRY(with_bytes(name, [&](Bytes bytes) -> Result<void> {
+      hasher.add(name.size());
+      hasher.add(as_bytes(name));
+      hasher.add(bytes.size());
+      hasher.add(bytes);
+      return {};
+    }));
+  }
+  const Hash128 hash = hasher.finish();
+  return schema::Id128(hash.hi, hash.lo);
+}
+
+bool is_image_directory(const std::string& path) {
+  const std::unique_ptr<DIR, CloseDir> stream(::opendir(path.c_str()));
+  if (stream == nullptr) {
+    return false;
+  }
+  while (const dirent* entry = ::readdir(stream.get())) {
+    if (parse_file_name(entry->d_name)) {
+      return true;
+    }
+  }
+  return false;
+}
+
+}  // namespace img::criu

@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: MIT
+// A CRIU image directory as it lies on disk. Files are opened one at a time, never through a link,
+// and never anything but regular files; parents are found only inside the directory that holds the
+// first image, so that an image cannot make us read what its owner could not.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "libimg/base/result.h"
+#include "libimg/criu/file_parser.h"
+#include "libimg/criu/parent_link.h"
+#include "libimg/model/record.h"
+
+namespace img::criu {
+
+struct DirectoryOptions {
+  /// Told of every damage met while reading. Called by the thread that reads.
+  DamageSink on_damage;
+};
+
+class DirectoryReader : public model::ImageReader {
+ public:
+  [[nodiscard]] static Result<std::unique_ptr<DirectoryReader>> open(const std::string& path,
+                                                                     DirectoryOptions options = {});
+  ~DirectoryReader() override;
+
+  [[nodiscard]] const schema::ImageHeader& header() const override;
+  [[nodiscard]] const std::string& place() const override;
+  [[nodiscard]] Result<ImageReader*> parent() override;
+  [[nodiscard]] Result<std::vector<model::FileKey>> files() override;
+  [[nodiscard]] Result<void> read(model::FileKey file, model::RecordSink& sink) override;
+  [[nodiscard]] std::string file_name(model::FileKey file) const override;
+
+  /// XXH3-128 of this level: what ImageHeader.provenance.digest is made of. Reads every byte.
+  [[nodiscard]] Result<schema::Id128> digest();
+  /// Lends all bytes of one file, for what is not read as records.
+  [[nodiscard]] Result<void> with_bytes(const std::string& name,
+                                        const std::function<Result<void>(Bytes)>& use) const;
+
+ private:
+  struct State;
+  [[nodiscard]] static Result<std::unique_ptr<DirectoryReader>> open_at(std::string path, ChainPlace place,
+                                                                        DirectoryOptions options);
+  explicit DirectoryReader(std::unique_ptr<State> state);
+  std::unique_ptr<State> state_;
+};
+
+/// Whether a directory looks like an image: a name in it that CRIU writes.
+[[nodiscard]] bool is_image_directory(const std::string& path);
+
+}  // namespace img::criu

@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: MIT
+// Opens one file of an image: regular, in this directory, through no link, without waiting.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "libimg/base/bytes.h"
+#include "libimg/base/mapped_file.h"
+#include "libimg/base/result.h"
+#include "libimg/criu/damage.h"
+
+namespace img::criu {
+
+/// The file's bytes: in a buffer that the next small file reuses, or mapped.
+class ImageFileBytes {
+ public:
+  /// `place` is put before the name in errors of the system. A file that is not there, or is no
+  /// regular file, is a Damage.
+  [[nodiscard]] Result<Bytes> open(int directory, const std::string& name, const std::string& place);
+  [[nodiscard]] const std::optional<Damage>& damage() const { return damage_; }
+
+ private:
+  std::vector<std::byte> buffer_;
+  MappedFile mapped_;
+  std::optional<Damage> damage_;
+};
+
+}  // namespace img::criu
