@@ -12,34 +12,36 @@
 namespace img::criu {
 
 enum class DamageKind : std::uint8_t {
-  missing,          // a file that others refer to is not there
-  not_regular,      // a link, fifo, socket, device or directory where a file must be
-  bad_magic,        // header words are not those of the kind that the name says
-  truncated,        // the file ends inside a word or a message
-  bad_length,       // a size word is negative or larger than what follows
-  bad_protobuf,     // the bytes of a message are no protobuf
-  missing_field,    // a required field is not there
-  too_deep,         // nesting or counts beyond the limits of FORMAT.md
-  payload_short,    // fewer bytes after a message than it says
-  payload_wrong,    // payload that contradicts its message
-  pages_short,      // a pages file holds less than its pagemap says
-  pages_shared,     // one pages file, two pagemaps
-  not_understood,   // a form that is announced but not known: compressed pages, encryption
+  missing,         // a file that others refer to is not there
+  not_regular,     // a link, fifo, socket, device or directory where a file must be
+  bad_magic,       // header words are not those of the kind that the name says
+  truncated,       // the file ends inside a word or a message
+  bad_length,      // a size word is negative or larger than what follows
+  bad_protobuf,    // the bytes of a message are no protobuf
+  missing_field,   // a required field is not there
+  too_deep,        // nesting or counts beyond the limits of FORMAT.md
+  payload_short,   // fewer bytes after a message than it says
+  payload_wrong,   // payload that contradicts its message
+  pages_short,     // a pages file holds less than its pagemap says
+  pages_shared,    // one pages file, two pagemaps
+  not_understood,  // a form that is announced but not known: compressed pages, encryption
   // The rest are worth a word, and stop no reading.
-  trailing,         // bytes after the only message of a file
-  pages_excess,     // a pages file holds more than its pagemap says
-  unknown_field,    // a field or enum value that the schema does not have
+  trailing,       // bytes after the only message of a file
+  pages_excess,   // a pages file holds more than its pagemap says
+  unknown_field,  // a field or enum value that the schema does not have
 };
 
-[[nodiscard]] constexpr bool stops_reading(DamageKind kind) { return kind < DamageKind::trailing; }
+[[nodiscard]] constexpr bool stops_reading(DamageKind kind) {
+  return kind < DamageKind::trailing;
+}
 
 struct Damage {
   DamageKind kind = DamageKind::truncated;
-  std::string file;           // core-66.img
-  std::uint64_t entry = 0;    // counted from 1; 0: the file as a whole
-  std::uint64_t offset = 0;   // of the byte in the file
-  std::string field;          // tc.timers.real, where one is concerned
-  std::string text;           // what is wrong, without the place
+  std::string file;          // core-66.img
+  std::uint64_t entry = 0;   // counted from 1; 0: the file as a whole
+  std::uint64_t offset = 0;  // of the byte in the file
+  std::string field;         // tc.timers.real, where one is concerned
+  std::string text;          // what is wrong, without the place
 
   /// "entry 3, field tc.comm, byte 210: ..."
   [[nodiscard]] std::string place_and_text() const;

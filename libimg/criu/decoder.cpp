@@ -11,8 +11,8 @@
 #include "libimg/base/assert.h"
 
 // Whether a message is canonical is seen while it is read, without encoding it again: field numbers
-// ascend, nothing is twice or unknown or packed, every varint is as short as it can be and its value
-// survives the field's type. A test holds that to be the same as encoding and comparing.
+// ascend, nothing is twice or unknown or packed, every varint is as short as it can be and its
+// value survives the field's type. A test holds that to be the same as encoding and comparing.
 namespace img::criu {
 
 using schema::FieldLayout;
@@ -22,7 +22,14 @@ using schema::Wire;
 
 namespace {
 
-enum WireType : unsigned { kVarint = 0, kFixed64 = 1, kLength = 2, kStartGroup = 3, kEndGroup = 4, kFixed32 = 5 };
+enum WireType : unsigned {
+  kVarint = 0,
+  kFixed64 = 1,
+  kLength = 2,
+  kStartGroup = 3,
+  kEndGroup = 4,
+  kFixed32 = 5
+};
 
 unsigned wire_type_of(Wire wire) {
   switch (wire) {
@@ -40,8 +47,8 @@ std::uint64_t as_type(const FieldLayout& field, std::uint64_t raw) {
     case Type::int32:
     case Type::enumeration:
       if (field.wire == Wire::zigzag) {
-        return static_cast<std::uint64_t>(static_cast<std::int64_t>(
-            protozero::decode_zigzag32(static_cast<std::uint32_t>(raw))));
+        return static_cast<std::uint64_t>(
+            static_cast<std::int64_t>(protozero::decode_zigzag32(static_cast<std::uint32_t>(raw))));
       }
       return static_cast<std::uint64_t>(static_cast<std::int64_t>(static_cast<std::int32_t>(raw)));
     case Type::int64:
@@ -58,9 +65,8 @@ std::uint64_t on_wire(const FieldLayout& field, std::uint64_t value) {
   if (field.wire != Wire::zigzag) {
     return value;
   }
-  return field.type == Type::int32
-             ? protozero::encode_zigzag32(static_cast<std::int32_t>(value))
-             : protozero::encode_zigzag64(static_cast<std::int64_t>(value));
+  return field.type == Type::int32 ? protozero::encode_zigzag32(static_cast<std::int32_t>(value))
+                                   : protozero::encode_zigzag64(static_cast<std::int64_t>(value));
 }
 
 // Thrown and caught inside this file only: the walk is recursive, and damage is rare.
@@ -68,7 +74,9 @@ struct Stop {};
 
 }  // namespace
 
-Decoder::Decoder() : builder_(64 * 1024) { builder_.ForceDefaults(true); }
+Decoder::Decoder() : builder_(64 * 1024) {
+  builder_.ForceDefaults(true);
+}
 
 void Decoder::begin() {
   builder_.Clear();
@@ -102,7 +110,8 @@ flatbuffers::uoffset_t Decoder::decode(const TableLayout& table, Bytes bytes, un
     fail(DecodeFailure::Why::too_deep, in.at, fmt::format("nested deeper than {}", kMaxDepth));
   }
   if (++tables_ > kMaxTables) {
-    fail(DecodeFailure::Why::too_deep, in.at, fmt::format("more than {} messages in one", kMaxTables));
+    fail(DecodeFailure::Why::too_deep, in.at,
+         fmt::format("more than {} messages in one", kMaxTables));
   }
   Slots slots;
   const std::size_t base = repeated_.size();
@@ -122,7 +131,8 @@ flatbuffers::uoffset_t Decoder::decode(const TableLayout& table, Bytes bytes, un
 void Decoder::field(const TableLayout& table, Cursor& in, std::uint32_t number, unsigned wire,
                     Slots& slots, std::uint32_t& last_number, unsigned depth) {
   const FieldLayout* found = table.by_number(number);
-  const bool is_packed = found != nullptr && wire == kLength && found->repeated && found->is_scalar();
+  const bool is_packed =
+      found != nullptr && wire == kLength && found->repeated && found->is_scalar();
   if (found == nullptr || (wire != wire_type_of(found->wire) && !is_packed)) {
     unknown(table, in, number, wire, depth);
     return;
@@ -158,7 +168,8 @@ void Decoder::scalar(const FieldLayout& field, std::uint64_t raw, Slots& slots) 
   }
   if (field.repeated) {
     if (repeated_.size() == kMaxElements) {
-      fail(DecodeFailure::Why::too_deep, start_, fmt::format("more than {} elements", kMaxElements));
+      fail(DecodeFailure::Why::too_deep, start_,
+           fmt::format("more than {} elements", kMaxElements));
     }
     repeated_.push_back({field.slot, value});
   } else {
@@ -167,7 +178,8 @@ void Decoder::scalar(const FieldLayout& field, std::uint64_t raw, Slots& slots) 
   }
 }
 
-void Decoder::length_delimited(const FieldLayout& field, Bytes bytes, Slots& slots, unsigned depth) {
+void Decoder::length_delimited(const FieldLayout& field, Bytes bytes, Slots& slots,
+                               unsigned depth) {
   flatbuffers::uoffset_t offset = 0;
   const std::uint64_t bit = std::uint64_t{1} << field.slot;
   if (field.type == Type::table) {
@@ -184,7 +196,8 @@ void Decoder::length_delimited(const FieldLayout& field, Bytes bytes, Slots& slo
   } else if (field.type == Type::string) {
     offset = builder_.CreateString(reinterpret_cast<const char*>(bytes.data()), bytes.size()).o;
   } else {
-    offset = builder_.CreateVector(reinterpret_cast<const std::uint8_t*>(bytes.data()), bytes.size()).o;
+    offset =
+        builder_.CreateVector(reinterpret_cast<const std::uint8_t*>(bytes.data()), bytes.size()).o;
   }
   if (field.repeated) {
     repeated_.push_back({field.slot, offset});
@@ -219,7 +232,8 @@ void Decoder::unknown(const TableLayout& table, Cursor& in, std::uint32_t number
     case kStartGroup: skip_group(in, number, depth); break;
     case kFixed32: take(in, 4); break;
     default:
-      fail(DecodeFailure::Why::bad_protobuf, in.at, fmt::format("wire type {}, field number {}", wire, number));
+      fail(DecodeFailure::Why::bad_protobuf, in.at,
+           fmt::format("wire type {}, field number {}", wire, number));
   }
 }
 
@@ -227,7 +241,8 @@ void Decoder::skip_group(Cursor& in, std::uint32_t number, unsigned depth) {
   std::vector<std::uint32_t> open{number};
   while (!open.empty()) {
     if (open.size() + depth > kMaxDepth) {
-      fail(DecodeFailure::Why::too_deep, in.at, fmt::format("groups nested deeper than {}", kMaxDepth));
+      fail(DecodeFailure::Why::too_deep, in.at,
+           fmt::format("groups nested deeper than {}", kMaxDepth));
     }
     const std::uint64_t tag = varint(in);
     const std::uint64_t inner = tag >> 3U;
@@ -243,8 +258,7 @@ void Decoder::skip_group(Cursor& in, std::uint32_t number, unsigned depth) {
         }
         open.pop_back();
         break;
-      default:
-        fail(DecodeFailure::Why::bad_protobuf, in.at, fmt::format("wire type {}", tag & 7U));
+      default: fail(DecodeFailure::Why::bad_protobuf, in.at, fmt::format("wire type {}", tag & 7U));
     }
   }
 }
@@ -337,7 +351,8 @@ flatbuffers::uoffset_t Decoder::build_vector(const FieldLayout& field, const Rep
     return builder_.EndVector(count);
   }
   std::uint8_t* out = nullptr;
-  const flatbuffers::uoffset_t vector = builder_.CreateUninitializedVector(count, field.width, &out);
+  const flatbuffers::uoffset_t vector =
+      builder_.CreateUninitializedVector(count, field.width, &out);
   for (std::size_t i = 0; i < count; ++i, out += field.width) {
     std::memcpy(out, &first[i].value, field.width);  // little-endian, as a FlatBuffer is
   }

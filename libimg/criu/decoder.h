@@ -22,6 +22,8 @@ inline constexpr unsigned kMaxTables = 1'000'000;
 inline constexpr std::size_t kMaxElements = 4'194'304;
 /// Bytes of one message.
 inline constexpr std::uint64_t kMaxMessageBytes = 256U << 20U;
+/// Bytes after the only message of a file.
+inline constexpr std::uint64_t kMaxTrailingBytes = 16U << 20U;
 
 /// Why a message could not be decoded, and where in it.
 struct DecodeFailure {
@@ -79,7 +81,8 @@ class Decoder {
   void field(const schema::TableLayout& table, Cursor& in, std::uint32_t number, unsigned wire,
              Slots& slots, std::uint32_t& last_number, unsigned depth);
   void scalar(const schema::FieldLayout& field, std::uint64_t raw, Slots& slots);
-  void length_delimited(const schema::FieldLayout& field, Bytes bytes, Slots& slots, unsigned depth);
+  void length_delimited(const schema::FieldLayout& field, Bytes bytes, Slots& slots,
+                        unsigned depth);
   void packed(const schema::FieldLayout& field, Bytes bytes, Slots& slots);
   void unknown(const schema::TableLayout& table, Cursor& in, std::uint32_t number, unsigned wire,
                unsigned depth);

@@ -69,7 +69,7 @@ struct DirectoryReader::State {
   UniqueFd directory;
   DamageSink on_damage;
   ChainPlace chain_place;
-  std::optional<std::string> link;  // text of `parent`; empty where it is no link
+  std::optional<std::string> link;         // text of `parent`; empty where it is no link
   std::vector<FileKey> known;              // ascending; cores that are zombies' as zombies
   std::vector<std::string> unknown_names;  // sorted; FileKey{unknown_file, index}
   flatbuffers::FlatBufferBuilder header;
@@ -92,7 +92,8 @@ struct DirectoryReader::State {
   void make_header();
   Result<void> read_file(FileKey key, model::RecordSink& sink, bool quiet);
   Result<void> read_pages(FileKey key, model::RecordSink& sink);
-  Result<void> note_pages(FileKey pagemap, std::uint32_t pages_id, std::uint64_t bytes, const DamageSink& sink);
+  Result<void> note_pages(FileKey pagemap, std::uint32_t pages_id, std::uint64_t bytes,
+                          const DamageSink& sink);
   void report(const Damage& damage) const;
 
   std::unique_ptr<Workspace> take_workspace();
@@ -108,7 +109,8 @@ Result<std::unique_ptr<DirectoryReader>> DirectoryReader::open(const std::string
   return open_at(path, std::move(place), std::move(options));
 }
 
-Result<std::unique_ptr<DirectoryReader>> DirectoryReader::open_at(std::string path, ChainPlace place,
+Result<std::unique_ptr<DirectoryReader>> DirectoryReader::open_at(std::string path,
+                                                                  ChainPlace place,
                                                                   DirectoryOptions options) {
   auto state = std::make_unique<State>();
   state->path = std::move(path);
@@ -197,7 +199,8 @@ void DirectoryReader::State::make_header() {
   schema::ProvenanceBuilder provenance(header);
   provenance.add_origin(schema::Origin::criu_directory);
   provenance.add_img_version(context.img_version);
-  provenance.add_byte_order(context.order.swapped ? schema::ByteOrder::big : schema::ByteOrder::little);
+  provenance.add_byte_order(context.order.swapped ? schema::ByteOrder::big
+                                                  : schema::ByteOrder::little);
   provenance.add_parent_link(link_text);
   const auto made = provenance.Finish();
   const schema::Id128 no_id;
@@ -243,7 +246,8 @@ void DirectoryReader::State::give_back(std::unique_ptr<Workspace> workspace) {
 
 Result<void> DirectoryReader::State::read_file(FileKey key, model::RecordSink& sink, bool quiet) {
   auto workspace = take_workspace();
-  const std::string name = key.kind == Kind::unknown_file ? unknown_names.at(key.id) : image_file_name(key);
+  const std::string name =
+      key.kind == Kind::unknown_file ? unknown_names.at(key.id) : image_file_name(key);
   auto bytes = workspace->file.open(directory.get(), name, path);
   Result<void> done;
   if (!bytes) {
@@ -256,8 +260,11 @@ Result<void> DirectoryReader::State::read_file(FileKey key, model::RecordSink& s
     builder.ForceDefaults(true);
     const auto text = builder.CreateString(name);
     builder.Finish(schema::CreateImageFile(builder, text));
-    model::Record record{{key, 0}, &schema::table_layout("ImageFile"),
-                         std::as_bytes(std::span(builder.GetBufferPointer(), builder.GetSize())), {}, {}};
+    model::Record record{{key, 0},
+                         &schema::table_layout("ImageFile"),
+                         std::as_bytes(std::span(builder.GetBufferPointer(), builder.GetSize())),
+                         {},
+                         {}};
     if (!bytes->empty()) {
       record.payload.parts.push_back(*bytes);
     }
@@ -294,7 +301,11 @@ Result<void> DirectoryReader::State::note_pages(FileKey pagemap, std::uint32_t p
   }
   const auto [use, is_new] = pages_use.try_emplace(pages_id, PagesUse{pagemap, bytes});
   if (!is_new && use->second.pagemap != pagemap) {
-    const Damage damage{DamageKind::pages_shared, image_file_name(pagemap), 1, 0, "pages_id",
+    const Damage damage{DamageKind::pages_shared,
+                        image_file_name(pagemap),
+                        1,
+                        0,
+                        "pages_id",
                         fmt::format("pages-{}.img belongs to {} already", pages_id,
                                     image_file_name(use->second.pagemap))};
     if (sink) {
@@ -339,13 +350,19 @@ Result<void> DirectoryReader::State::read_pages(FileKey key, model::RecordSink& 
   if (!bytes) {
     done = fail(std::move(bytes).error());
   } else if (bytes->size() > used) {
-    report({DamageKind::pages_excess, image_file_name(key), 0, used, {},
+    report({DamageKind::pages_excess,
+            image_file_name(key),
+            0,
+            used,
+            {},
             fmt::format("{} bytes more than its pagemap stands for", bytes->size() - used)});
     flatbuffers::FlatBufferBuilder builder(64);
     builder.ForceDefaults(true);
     builder.Finish(schema::CreateImageFile(builder));
-    done = sink.record({{key, 0}, &schema::table_layout("ImageFile"),
-                        std::as_bytes(std::span(builder.GetBufferPointer(), builder.GetSize())), {},
+    done = sink.record({{key, 0},
+                        &schema::table_layout("ImageFile"),
+                        std::as_bytes(std::span(builder.GetBufferPointer(), builder.GetSize())),
+                        {},
                         {{bytes->subspan(used)}}});
   }
   give_back(std::move(workspace));
@@ -356,7 +373,9 @@ const schema::ImageHeader& DirectoryReader::header() const {
   return *flatbuffers::GetRoot<schema::ImageHeader>(state_->header.GetBufferPointer());
 }
 
-const std::string& DirectoryReader::place() const { return state_->path; }
+const std::string& DirectoryReader::place() const {
+  return state_->path;
+}
 
 Result<model::ImageReader*> DirectoryReader::parent() {
   const std::lock_guard lock(state_->mutex);
@@ -384,12 +403,14 @@ Result<std::vector<FileKey>> DirectoryReader::files() {
 
 Result<void> DirectoryReader::read(FileKey file, model::RecordSink& sink) {
   if (file.kind == Kind::unknown_file) {
-    return file.id < state_->unknown_names.size() ? state_->read_file(file, sink, false) : Result<void>{};
+    return file.id < state_->unknown_names.size() ? state_->read_file(file, sink, false)
+                                                  : Result<void>{};
   }
   if (!std::binary_search(state_->known.begin(), state_->known.end(), file)) {
     return {};
   }
-  return file.kind == Kind::pages ? state_->read_pages(file, sink) : state_->read_file(file, sink, false);
+  return file.kind == Kind::pages ? state_->read_pages(file, sink)
+                                  : state_->read_file(file, sink, false);
 }
 
 std::string DirectoryReader::file_name(FileKey file) const {

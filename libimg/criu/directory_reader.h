@@ -40,7 +40,8 @@ class DirectoryReader : public model::ImageReader {
 
  private:
   struct State;
-  [[nodiscard]] static Result<std::unique_ptr<DirectoryReader>> open_at(std::string path, ChainPlace place,
+  [[nodiscard]] static Result<std::unique_ptr<DirectoryReader>> open_at(std::string path,
+                                                                        ChainPlace place,
                                                                         DirectoryOptions options);
   explicit DirectoryReader(std::unique_ptr<State> state);
   std::unique_ptr<State> state_;

@@ -61,7 +61,8 @@ Result<FileForm> FileParser::header() {
   const std::uint32_t first_word = info_->is_service() ? kServiceMagic : kCommonMagic;
   const bool wants_common = has_common_word(*info_, context_->img_version);
   if (file_.size() < kWordBytes) {
-    return damaged(DamageKind::truncated, 0, fmt::format("{} bytes, too short for a magic", file_.size()));
+    return damaged(DamageKind::truncated, 0,
+                   fmt::format("{} bytes, too short for a magic", file_.size()));
   }
   bool is_common = false;
   if (info_->kind != Kind::inventory && word(0) == first_word) {
@@ -103,15 +104,21 @@ Result<void> FileParser::messages() {
     const Bytes buffer = decoder_.finish(*root);
     std::string why;
     const Bytes rest = file_.subspan(at_);
-    const auto size = payload_size(info_->payload, *flatbuffers::GetRoot<flatbuffers::Table>(buffer.data()),
-                                   rest, context_->order, why);
+    const auto size =
+        payload_size(info_->payload, *flatbuffers::GetRoot<flatbuffers::Table>(buffer.data()), rest,
+                     context_->order, why);
     if (!size) {
       return damaged(DamageKind::payload_short, at_, std::move(why));
     }
     at_ += *size;
     const Bytes trailing = info_->is_single() ? file_.subspan(at_) : Bytes{};
     if (!trailing.empty()) {
-      report(DamageKind::trailing, at_, fmt::format("{} bytes after the only message", trailing.size()));
+      if (trailing.size() > kMaxTrailingBytes) {
+        return damaged(DamageKind::too_deep, at_,
+                       fmt::format("{} bytes after the only message", trailing.size()));
+      }
+      report(DamageKind::trailing, at_,
+             fmt::format("{} bytes after the only message", trailing.size()));
       at_ = file_.size();
     }
     if (seq_ == 1 && !has_note_ && (form_ != FileForm::standard || !trailing.empty())) {
@@ -133,14 +140,16 @@ Result<void> FileParser::ghost_chunks() {
     decoder_.begin();
     IMG_ASSIGN(const auto root, decode(table, frame));
     const Bytes buffer = decoder_.finish(root);
-    const std::uint64_t length = flatbuffers::GetRoot<schema::GhostChunkEntry>(buffer.data())->len();
+    const std::uint64_t length =
+        flatbuffers::GetRoot<schema::GhostChunkEntry>(buffer.data())->len();
     if (length > file_.size() - at_) {
       return damaged(DamageKind::payload_short, at_,
                      fmt::format("chunk of {} bytes, {} are left", length, file_.size() - at_));
     }
     const Bytes content = file_.subspan(at_, length);
     at_ += length;
-    IMG_TRY(send_message(table, buffer, decoder_.is_canonical() ? Bytes{} : frame.message, content));
+    IMG_TRY(
+        send_message(table, buffer, decoder_.is_canonical() ? Bytes{} : frame.message, content));
   }
   return {};
 }
@@ -156,8 +165,10 @@ Result<void> FileParser::pagemap() {
   decoder_.begin();
   IMG_ASSIGN(const auto root, decode(*info_->table, frame));
   const Bytes buffer = decoder_.finish(root);
-  const std::uint32_t pages_id = flatbuffers::GetRoot<schema::PagemapHead>(buffer.data())->pages_id();
-  IMG_TRY(send_message(*info_->table, buffer, decoder_.is_canonical() ? Bytes{} : frame.message, {}));
+  const std::uint32_t pages_id =
+      flatbuffers::GetRoot<schema::PagemapHead>(buffer.data())->pages_id();
+  IMG_TRY(
+      send_message(*info_->table, buffer, decoder_.is_canonical() ? Bytes{} : frame.message, {}));
 
   Memory memory{pages_id, 0, {}};
   while (at_ != file_.size()) {
@@ -165,9 +176,10 @@ Result<void> FileParser::pagemap() {
   }
   if (memory.file && memory.used > memory.file->size()) {
     const std::uint64_t have = memory.file->size();
-    return damaged(DamageKind::pages_short, 0,
-                   fmt::format("stands for {} bytes of pages-{}.img, which has {}{}", memory.used,
-                               pages_id, have, have % context_->page_size == 0 ? "" : ", not whole pages"));
+    return damaged(
+        DamageKind::pages_short, 0,
+        fmt::format("stands for {} bytes of pages-{}.img, which has {}{}", memory.used, pages_id,
+                    have, have % context_->page_size == 0 ? "" : ", not whole pages"));
   }
   return context_->pages_used ? context_->pages_used(pages_id, memory.used) : Result<void>{};
 }
@@ -184,7 +196,8 @@ Result<void> FileParser::pagemap_chunk(Memory& memory) {
     is_canonical = is_canonical && decoder_.is_canonical();
     IMG_ASSIGN(const std::uint64_t entry_size, entry_bytes(entry, frame));
     if (bytes + entry_size < bytes || memory.used + bytes + entry_size < memory.used) {
-      return damaged(DamageKind::payload_wrong, frame.offset, "stands for more memory than there can be");
+      return damaged(DamageKind::payload_wrong, frame.offset,
+                     "stands for more memory than there can be");
     }
     bytes += entry_size;
     entries.emplace_back(entry);
@@ -199,7 +212,8 @@ Result<void> FileParser::pagemap_chunk(Memory& memory) {
   Bytes content;
   if (memory.file) {
     const std::uint64_t begin = std::min<std::uint64_t>(memory.used, memory.file->size());
-    content = memory.file->subspan(begin, std::min<std::uint64_t>(bytes, memory.file->size() - begin));
+    content =
+        memory.file->subspan(begin, std::min<std::uint64_t>(bytes, memory.file->size() - begin));
   }
   memory.used += bytes;
   if (memory.file && content.size() < bytes) {
@@ -210,17 +224,18 @@ Result<void> FileParser::pagemap_chunk(Memory& memory) {
 
 Result<std::uint64_t> FileParser::entry_bytes(flatbuffers::uoffset_t entry, Frame frame) {
   constexpr std::uint32_t kKnown = model::kPageInParent | model::kPageLazy | model::kPagePresent;
-  const model::PageRun run = model::page_run(
-      *flatbuffers::GetTemporaryPointer(decoder_.builder(), flatbuffers::Offset<schema::PagemapEntry>(entry)));
+  const model::PageRun run = model::page_run(*flatbuffers::GetTemporaryPointer(
+      decoder_.builder(), flatbuffers::Offset<schema::PagemapEntry>(entry)));
   if (!run.is_present()) {
     return 0;
   }
   if (!decoder_.unknown_field().empty() || (run.flags & ~kKnown) != 0) {
-    return damaged(DamageKind::not_understood, frame.offset,
-                   fmt::format("present pages in a form that this version does not know ({}); compressed "
-                               "pages of a newer CRIU? `crit decompress` makes them plain",
-                               decoder_.unknown_field().empty() ? fmt::format("flags 0x{:x}", run.flags)
-                                                                : decoder_.unknown_field()));
+    return damaged(
+        DamageKind::not_understood, frame.offset,
+        fmt::format("present pages in a form that this version does not know ({}); compressed "
+                    "pages of a newer CRIU? `crit decompress` makes them plain",
+                    decoder_.unknown_field().empty() ? fmt::format("flags 0x{:x}", run.flags)
+                                                     : decoder_.unknown_field()));
   }
   if (run.pages > ~std::uint64_t{0} / context_->page_size) {
     return damaged(DamageKind::payload_wrong, frame.offset, fmt::format("{} pages", run.pages));
@@ -232,18 +247,20 @@ Result<FileParser::Frame> FileParser::next_frame() {
   ++entry_;
   const std::size_t left = file_.size() - at_;
   if (left < kWordBytes) {
-    return damaged(DamageKind::truncated, at_, fmt::format("{} bytes left where a size word should be", left));
+    return damaged(DamageKind::truncated, at_,
+                   fmt::format("{} bytes left where a size word should be", left));
   }
   const std::uint32_t size = context_->order.get32(file_.data() + at_);
   if (size > left - kWordBytes) {
     // A size that no message has is damage of its own; otherwise the file was cut.
     const bool is_negative = static_cast<std::int32_t>(size) < 0;
     return damaged(is_negative ? DamageKind::bad_length : DamageKind::truncated, at_,
-                   fmt::format("message of {} bytes claimed, {} left", static_cast<std::int32_t>(size),
-                               left - kWordBytes));
+                   fmt::format("message of {} bytes claimed, {} left",
+                               static_cast<std::int32_t>(size), left - kWordBytes));
   }
   if (size > kMaxMessageBytes) {
-    return damaged(DamageKind::too_deep, at_, fmt::format("message of {} bytes, {} are the limit", size, kMaxMessageBytes));
+    return damaged(DamageKind::too_deep, at_,
+                   fmt::format("message of {} bytes, {} are the limit", size, kMaxMessageBytes));
   }
   const Frame frame{file_.subspan(at_ + kWordBytes, size), at_ + kWordBytes};
   at_ += kWordBytes + size;
@@ -305,7 +322,8 @@ Result<void> FileParser::send_note(Bytes trailing) {
   return sink_->record(record);
 }
 
-Failure FileParser::damaged(DamageKind kind, std::uint64_t offset, std::string text, std::string field) {
+Failure FileParser::damaged(DamageKind kind, std::uint64_t offset, std::string text,
+                            std::string field) {
   const Damage damage{kind, name_, entry_, offset, std::move(field), std::move(text)};
   if (context_->on_damage) {
     context_->on_damage(damage);
@@ -313,7 +331,8 @@ Failure FileParser::damaged(DamageKind kind, std::uint64_t offset, std::string t
   return fail(damage.error());
 }
 
-void FileParser::report(DamageKind kind, std::uint64_t offset, std::string text, std::string field) {
+void FileParser::report(DamageKind kind, std::uint64_t offset, std::string text,
+                        std::string field) {
   if (context_->on_damage) {
     context_->on_damage({kind, name_, entry_, offset, std::move(field), std::move(text)});
   }

@@ -61,7 +61,8 @@ class FileParser {
   [[nodiscard]] Result<std::uint64_t> entry_bytes(flatbuffers::uoffset_t entry, Frame frame);
   [[nodiscard]] Result<void> ghost_chunks();
   [[nodiscard]] Result<Frame> next_frame();
-  [[nodiscard]] Result<flatbuffers::uoffset_t> decode(const schema::TableLayout& table, Frame frame);
+  [[nodiscard]] Result<flatbuffers::uoffset_t> decode(const schema::TableLayout& table,
+                                                      Frame frame);
   [[nodiscard]] Result<void> send_message(const schema::TableLayout& table, Bytes buffer,
                                           Bytes original, Bytes payload);
   [[nodiscard]] Result<void> send_note(Bytes trailing);

@@ -27,20 +27,23 @@ std::string_view type_name(mode_t mode) {
 
 }  // namespace
 
-Result<Bytes> ImageFileBytes::open(int directory, const std::string& name, const std::string& place) {
+Result<Bytes> ImageFileBytes::open(int directory, const std::string& name,
+                                   const std::string& place) {
   mapped_ = MappedFile();
   damage_.reset();
   const auto refuse = [&](DamageKind kind, std::string text) {
     damage_ = Damage{kind, name, 0, 0, {}, std::move(text)};
     return fail(damage_->error());
   };
-  const UniqueFd fd(::openat(directory, name.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC | O_NOCTTY));
+  const UniqueFd fd(
+      ::openat(directory, name.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC | O_NOCTTY));
   if (!fd.is_open()) {
     if (errno == ENOENT) {
       return refuse(DamageKind::missing, "is not there");
     }
     if (errno == ELOOP || errno == ENXIO) {
-      return refuse(DamageKind::not_regular, errno == ELOOP ? "is a symbolic link, not a file" : "is a socket or device, not a file");
+      return refuse(DamageKind::not_regular, errno == ELOOP ? "is a symbolic link, not a file"
+                                                            : "is a socket or device, not a file");
     }
     return fail(sys_error(errno, place + "/" + name, "cannot open"));
   }
@@ -49,7 +52,8 @@ Result<Bytes> ImageFileBytes::open(int directory, const std::string& name, const
     return fail(sys_error(errno, place + "/" + name, "cannot stat"));
   }
   if (!S_ISREG(status.st_mode)) {
-    return refuse(DamageKind::not_regular, std::string("is ") + std::string(type_name(status.st_mode)) + ", not a file");
+    return refuse(DamageKind::not_regular,
+                  std::string("is ") + std::string(type_name(status.st_mode)) + ", not a file");
   }
   const auto size = static_cast<std::uint64_t>(status.st_size);
   if (size > kReadBytes) {
@@ -61,7 +65,8 @@ Result<Bytes> ImageFileBytes::open(int directory, const std::string& name, const
   }
   std::size_t have = 0;
   while (have < size) {
-    const ssize_t got = ::pread(fd.get(), buffer_.data() + have, size - have, static_cast<off_t>(have));
+    const ssize_t got =
+        ::pread(fd.get(), buffer_.data() + have, size - have, static_cast<off_t>(have));
     if (got < 0 && errno == EINTR) {
       continue;
     }

@@ -18,7 +18,8 @@ class ImageFileBytes {
  public:
   /// `place` is put before the name in errors of the system. A file that is not there, or is no
   /// regular file, is a Damage.
-  [[nodiscard]] Result<Bytes> open(int directory, const std::string& name, const std::string& place);
+  [[nodiscard]] Result<Bytes> open(int directory, const std::string& name,
+                                   const std::string& place);
   [[nodiscard]] const std::optional<Damage>& damage() const { return damage_; }
 
  private:

@@ -48,7 +48,8 @@ const std::unordered_map<std::string, const KindInfo*>& kinds_by_pattern() {
 
 std::optional<FileKey> parse_file_name(std::string_view name) {
   const auto& kinds = kinds_by_pattern();
-  if (const auto exact = kinds.find(std::string(name)); exact != kinds.end() && !exact->second->has_id()) {
+  if (const auto exact = kinds.find(std::string(name));
+      exact != kinds.end() && !exact->second->has_id()) {
     return FileKey{exact->second->kind, 0};
   }
   const std::size_t dash = name.rfind('-');
@@ -68,7 +69,8 @@ std::optional<FileKey> parse_file_name(std::string_view name) {
       std::from_chars(digits.data(), digits.data() + digits.size(), id, hex ? 16 : 10);
   const FileKey key{found->second->kind, id};
   // Only the one way to write a number is CRIU's: no leading zeros, no capitals.
-  if (error != std::errc{} || end != digits.data() + digits.size() || image_file_name(key) != name) {
+  if (error != std::errc{} || end != digits.data() + digits.size() ||
+      image_file_name(key) != name) {
     return std::nullopt;
   }
   return key;

@@ -48,13 +48,15 @@ Result<ChainPlace> ChainPlace::follow(const std::string& link) const {
   const fs::path target = (fs::path(path()) / link).lexically_normal();
   const fs::path inside = target.lexically_relative(container_);
   if (link.empty() || inside.empty() || *inside.begin() == "..") {
-    return fail(Fault::corrupt, thing, fmt::format("link to '{}' leads out of the checkpoint", link), "",
+    return fail(Fault::corrupt, thing,
+                fmt::format("link to '{}' leads out of the checkpoint", link), "",
                 "all levels of a chain must lie in one directory");
   }
   ChainPlace next = *this;
   next.relative_ = inside.has_filename() ? inside.string() : inside.parent_path().string();
   if (!next.passed_.insert(next.relative_).second) {
-    return fail(Fault::corrupt, thing, fmt::format("link to '{}' comes back to level {}", link, next.relative_));
+    return fail(Fault::corrupt, thing,
+                fmt::format("link to '{}' comes back to level {}", link, next.relative_));
   }
   if (next.passed_.size() > kMaxChain) {
     return fail(Fault::limit, thing, fmt::format("chain of more than {} levels", kMaxChain));
@@ -62,6 +64,8 @@ Result<ChainPlace> ChainPlace::follow(const std::string& link) const {
   return next;
 }
 
-std::string ChainPlace::path() const { return container_ + (container_ == "/" ? "" : "/") + relative_; }
+std::string ChainPlace::path() const {
+  return container_ + (container_ == "/" ? "" : "/") + relative_;
+}
 
 }  // namespace img::criu

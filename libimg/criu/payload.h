@@ -14,9 +14,9 @@ namespace img::criu {
 
 /// One message of a message queue, inside the payload of its IpcMsgEntry.
 struct QueuedMessage {
-  Bytes message;       // the IpcMsg
-  Bytes data;          // `msize` bytes
-  Bytes padding;       // zeros up to a multiple of 8
+  Bytes message;  // the IpcMsg
+  Bytes data;     // `msize` bytes
+  Bytes padding;  // zeros up to a multiple of 8
 };
 
 /// Takes the next one from the front of `rest`; nothing, and why, if it is not whole.

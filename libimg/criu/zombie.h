@@ -17,7 +17,9 @@ inline constexpr std::uint32_t kTaskDead = 2;
 /// Whether `core` is a zombie's and all it says fits into a Zombie.
 [[nodiscard]] bool is_plain_zombie(const schema::CoreEntry& core);
 /// A finished buffer in `builder`, whose content is replaced.
-[[nodiscard]] Bytes lift_zombie(const schema::CoreEntry& core, flatbuffers::FlatBufferBuilder& builder);
-[[nodiscard]] Bytes lower_zombie(const schema::Zombie& zombie, flatbuffers::FlatBufferBuilder& builder);
+[[nodiscard]] Bytes lift_zombie(const schema::CoreEntry& core,
+                                flatbuffers::FlatBufferBuilder& builder);
+[[nodiscard]] Bytes lower_zombie(const schema::Zombie& zombie,
+                                 flatbuffers::FlatBufferBuilder& builder);
 
 }  // namespace img::criu
