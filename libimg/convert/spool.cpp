@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: MIT
+#include "libimg/convert/spool.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdlib>
+#include <vector>
+
+#include "libimg/base/unique_fd.h"
+
+namespace img::convert {
+namespace {
+
+Result<UniqueFd> nameless_file() {
+  const char* const chosen = std::getenv("TMPDIR");
+  for (const char* folder : {chosen, "/var/tmp", "/tmp"}) {
+    if (folder == nullptr) {
+      continue;
+    }
+    UniqueFd fd(::open(folder, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600));
+    if (fd.is_open()) {
+      return fd;
+    }
+  }
+  return fail(sys_error(errno, "temporary file", "create"));
+}
+
+Result<void> wait_for_input(int fd, const std::string& name, const std::atomic<int>* stop) {
+  for (;;) {
+    if (stop != nullptr && stop->load() != 0) {
+      return fail(Fault::gone, name, "interrupted");
+    }
+    pollfd waiting{fd, POLLIN, 0};
+    const int ready = ::poll(&waiting, 1, 100);
+    if (ready > 0) {
+      return {};
+    }
+    if (ready < 0 && errno != EINTR) {
+      return fail(sys_error(errno, name, "wait"));
+    }
+  }
+}
+
+Result<void> write_all(int fd, const char* bytes, std::size_t size) {
+  while (size > 0) {
+    const ssize_t count = ::write(fd, bytes, size);
+    if (count < 0 && errno != EINTR) {
+      return fail(sys_error(errno, "temporary file", "write"));
+    }
+    bytes += count < 0 ? 0 : count;
+    size -= count < 0 ? 0 : static_cast<std::size_t>(count);
+  }
+  return {};
+}
+
+Result<void> copy_all(int from, int to, const std::string& name, const std::atomic<int>* stop) {
+  std::vector<char> buffer(1 << 18);
+  for (;;) {
+    IMG_TRY(wait_for_input(from, name, stop));
+    const ssize_t count = ::read(from, buffer.data(), buffer.size());
+    if (count == 0) {
+      return {};
+    }
+    if (count < 0) {
+      if (errno == EINTR || errno == EAGAIN) {
+        continue;
+      }
+      return fail(sys_error(errno, name, "read"));
+    }
+    IMG_TRY(write_all(to, buffer.data(), static_cast<std::size_t>(count)));
+  }
+}
+
+}  // namespace
+
+Result<MappedFile> map_regular(int fd, const std::string& name) {
+  struct stat there {};
+  if (::fstat(fd, &there) != 0) {
+    return fail(sys_error(errno, name, "look at file"));
+  }
+  return MappedFile::map(fd, static_cast<std::uint64_t>(there.st_size), name);
+}
+
+Result<MappedFile> spool(int fd, const std::string& name, const std::atomic<int>* stop) {
+  struct stat there {};
+  if (::fstat(fd, &there) != 0) {
+    return fail(sys_error(errno, name, "look at file"));
+  }
+  // A redirected file is used where it is, unless someone has read part of it already.
+  if (S_ISREG(there.st_mode) && ::lseek(fd, 0, SEEK_CUR) == 0) {
+    return map_regular(fd, name);
+  }
+  IMG_ASSIGN(const UniqueFd file, nameless_file());
+  IMG_TRY(copy_all(fd, file.get(), name, stop));
+  return map_regular(file.get(), name);
+}
+
+}  // namespace img::convert
