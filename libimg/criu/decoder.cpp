@@ -4,6 +4,7 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <functional>
 #include <protozero/exception.hpp>
 #include <protozero/varint.hpp>
 #include <utility>
@@ -94,7 +95,7 @@ std::optional<flatbuffers::uoffset_t> Decoder::message(const TableLayout& table,
   repeated_.clear();
   path_.clear();
   merged_.clear();
-  start_ = reinterpret_cast<const char*>(bytes.data());
+  bytes_ = bytes;
   try {
     return decode(table, bytes, 1);
   } catch (const Stop&) {
@@ -125,7 +126,7 @@ flatbuffers::uoffset_t Decoder::decode(const TableLayout& table, Bytes bytes, un
     field(table, in, static_cast<std::uint32_t>(number), static_cast<unsigned>(tag & 7U), slots,
           last_number, depth);
   }
-  return build(table, slots, base);
+  return build(table, slots, base, depth);
 }
 
 void Decoder::field(const TableLayout& table, Cursor& in, std::uint32_t number, unsigned wire,
@@ -168,7 +169,7 @@ void Decoder::scalar(const FieldLayout& field, std::uint64_t raw, Slots& slots) 
   }
   if (field.repeated) {
     if (repeated_.size() == kMaxElements) {
-      fail(DecodeFailure::Why::too_deep, start_,
+      fail(DecodeFailure::Why::too_deep, nullptr,
            fmt::format("more than {} elements", kMaxElements));
     }
     repeated_.push_back({field.slot, value});
@@ -182,16 +183,11 @@ void Decoder::length_delimited(const FieldLayout& field, Bytes bytes, Slots& slo
                                unsigned depth) {
   flatbuffers::uoffset_t offset = 0;
   const std::uint64_t bit = std::uint64_t{1} << field.slot;
+  if (field.type == Type::table && !field.repeated) {
+    lone_message(field, bytes, slots);
+    return;
+  }
   if (field.type == Type::table) {
-    if (!field.repeated) {
-      if ((slots.present & bit) != 0) {
-        // Protobuf merges a message that comes twice, which is what decoding both in a row does.
-        std::string& both = merged_.emplace_back(as_text(slots.bytes[field.slot]));
-        both += as_text(bytes);
-        bytes = as_bytes(both);
-      }
-      slots.bytes[field.slot] = bytes;
-    }
     offset = decode(*field.table, bytes, depth + 1);
   } else if (field.type == Type::string) {
     offset = builder_.CreateString(reinterpret_cast<const char*>(bytes.data()), bytes.size()).o;
@@ -205,6 +201,23 @@ void Decoder::length_delimited(const FieldLayout& field, Bytes bytes, Slots& slo
     slots.value[field.slot] = offset;
     slots.present |= bit;
   }
+}
+
+/// Protobuf merges a message that comes in pieces, which is what decoding them in a row does.
+void Decoder::lone_message(const FieldLayout& field, Bytes bytes, Slots& slots) {
+  const std::uint64_t bit = std::uint64_t{1} << field.slot;
+  std::string*& merged = slots.merged[field.slot];
+  if ((slots.present & bit) == 0) {
+    merged = nullptr;
+    slots.bytes[field.slot] = bytes;
+    slots.present |= bit;
+    return;
+  }
+  if (merged == nullptr) {
+    merged = &merged_.emplace_back(as_text(slots.bytes[field.slot]));
+  }
+  *merged += as_text(bytes);
+  slots.bytes[field.slot] = as_bytes(*merged);
 }
 
 void Decoder::packed(const FieldLayout& field, Bytes bytes, Slots& slots) {
@@ -298,7 +311,15 @@ Bytes Decoder::take(Cursor& in, std::uint64_t size) {
   return taken;
 }
 
-flatbuffers::uoffset_t Decoder::build(const TableLayout& table, Slots& slots, std::size_t base) {
+flatbuffers::uoffset_t Decoder::build(const TableLayout& table, Slots& slots, std::size_t base,
+                                      unsigned depth) {
+  for (const FieldLayout& field : table.fields) {
+    if (field.type == Type::table && !field.repeated && (slots.present >> field.slot & 1U) != 0) {
+      path_.push_back(&field);
+      slots.value[field.slot] = decode(*field.table, slots.bytes[field.slot], depth + 1);
+      path_.pop_back();
+    }
+  }
   const auto first = repeated_.begin() + static_cast<std::ptrdiff_t>(base);
   const auto by_slot = [](const Repeated& a, const Repeated& b) { return a.slot < b.slot; };
   if (!std::is_sorted(first, repeated_.end(), by_slot)) {
@@ -321,7 +342,7 @@ flatbuffers::uoffset_t Decoder::build(const TableLayout& table, Slots& slots, st
     if ((slots.present >> field.slot & 1U) == 0) {
       if (field.required) {
         path_.push_back(&field);
-        fail(DecodeFailure::Why::missing_field, start_, "required, and not there");
+        fail(DecodeFailure::Why::missing_field, nullptr, "required, and not there");
       }
       continue;
     }
@@ -360,8 +381,10 @@ flatbuffers::uoffset_t Decoder::build_vector(const FieldLayout& field, const Rep
 }
 
 void Decoder::fail(DecodeFailure::Why why, const char* at, std::string text) {
-  const bool inside = start_ != nullptr && at >= start_;
-  failure_ = {why, inside ? static_cast<std::size_t>(at - start_) : 0, path(), std::move(text)};
+  // A message that came in pieces is read from a copy, which is no place in the file.
+  const char* begin = reinterpret_cast<const char*>(bytes_.data());
+  const bool inside = !std::less<>()(at, begin) && !std::less<>()(begin + bytes_.size(), at);
+  failure_ = {why, inside ? static_cast<std::size_t>(at - begin) : 0, path(), std::move(text)};
   throw Stop{};
 }
 

@@ -6,6 +6,7 @@
 
 #include <array>
 #include <cstdint>
+#include <deque>
 #include <optional>
 #include <string>
 #include <vector>
@@ -70,7 +71,8 @@ class Decoder {
   struct Slots {
     std::uint64_t present = 0;  // one bit for each field
     std::array<std::uint64_t, kMaxFields> value;
-    std::array<Bytes, kMaxFields> bytes;  // of a lone sub-message: to merge a second one into
+    std::array<Bytes, kMaxFields> bytes;  // of a lone sub-message, which may come in pieces:
+    std::array<std::string*, kMaxFields> merged;  // then they are gathered there
   };
   struct Repeated {
     std::uint16_t slot;
@@ -83,6 +85,7 @@ class Decoder {
   void scalar(const schema::FieldLayout& field, std::uint64_t raw, Slots& slots);
   void length_delimited(const schema::FieldLayout& field, Bytes bytes, Slots& slots,
                         unsigned depth);
+  void lone_message(const schema::FieldLayout& field, Bytes bytes, Slots& slots);
   void packed(const schema::FieldLayout& field, Bytes bytes, Slots& slots);
   void unknown(const schema::TableLayout& table, Cursor& in, std::uint32_t number, unsigned wire,
                unsigned depth);
@@ -90,7 +93,8 @@ class Decoder {
   std::uint64_t read_scalar(schema::Wire wire, Cursor& in);
   std::uint64_t varint(Cursor& in);
   Bytes take(Cursor& in, std::uint64_t size);
-  flatbuffers::uoffset_t build(const schema::TableLayout& table, Slots& slots, std::size_t base);
+  flatbuffers::uoffset_t build(const schema::TableLayout& table, Slots& slots, std::size_t base,
+                               unsigned depth);
   flatbuffers::uoffset_t build_vector(const schema::FieldLayout& field, const Repeated* first,
                                       std::size_t count);
   [[noreturn]] void fail(DecodeFailure::Why why, const char* at, std::string text);
@@ -100,12 +104,12 @@ class Decoder {
   flatbuffers::FlatBufferBuilder builder_;
   std::vector<Repeated> repeated_;  // a stack: each message's lie above those of its parents
   std::vector<const schema::FieldLayout*> path_;
-  std::vector<std::string> merged_;  // bytes of sub-messages that came in several pieces
+  std::deque<std::string> merged_;  // bytes of sub-messages that came in several pieces
   unsigned tables_ = 0;
   bool canonical_ = true;
   std::string unknown_field_;
   DecodeFailure failure_;
-  const char* start_ = nullptr;
+  Bytes bytes_;  // the message
 };
 
 }  // namespace img::criu
