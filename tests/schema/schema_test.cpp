@@ -4,7 +4,10 @@
 #include <gtest/gtest.h>
 
 #include <filesystem>
+#include <fstream>
+#include <iterator>
 #include <map>
+#include <regex>
 #include <set>
 #include <string>
 
@@ -87,12 +90,42 @@ TEST(Schema, PresentationFitsItsFields) {
   }
 }
 
+// Walkers keep one bit for each field of a message.
+TEST(Schema, NoTableHasMoreThan64Fields) {
+  for (const TableLayout& table : table_layouts()) {
+    EXPECT_LE(table.fields.size(), 64U) << table.name;
+  }
+}
+
 // Two fields of one table with one name in JSON could not be told apart when read back.
 TEST(Schema, NamesInJsonAreUnique) {
   for (const TableLayout& table : table_layouts()) {
     std::set<std::string_view> names;
     for (const FieldLayout& field : table.fields) {
       EXPECT_TRUE(names.insert(field.json_name).second) << table.name << "." << field.json_name;
+    }
+  }
+}
+
+std::string read(const std::filesystem::path& path) {
+  std::ifstream in(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(in), {}};
+}
+
+TEST(Schema, CommentsNameOnlyRulesOfTheFormat) {
+  const std::filesystem::path folder = std::filesystem::path(STASIS_SOURCE) / "schema";
+  const std::regex rule("\\b[A-Z]{2,4}-[0-9]{1,2}\\b");
+  const auto rules_in = [&](const std::string& text) {
+    return std::set<std::string>(std::sregex_token_iterator(text.begin(), text.end(), rule), {});
+  };
+  const std::set<std::string> known = rules_in(read(folder / "FORMAT.md"));
+  EXPECT_GT(known.size(), 100U);
+  for (const auto& entry : std::filesystem::directory_iterator(folder)) {
+    if (entry.path().extension() != ".fbs") {
+      continue;
+    }
+    for (const std::string& id : rules_in(read(entry.path()))) {
+      EXPECT_TRUE(known.contains(id)) << entry << " names " << id;
     }
   }
 }
