@@ -1,39 +1,41 @@
 // SPDX-License-Identifier: MIT
 #include "tools/frame/progress.h"
 
-#include <fmt/core.h>
+#include <chrono>
 
 #include "libimg/base/units.h"
 
 namespace img::frame {
 
-Progress::Progress(Call& call, std::string what)
-    : streams_(call.streams),
-      what_(std::move(what)),
-      wanted_(call.streams.err_is_terminal && !call.common.quiet) {
-  if (wanted_) {
-    next_ns_ = streams_.now_ns() + kSecond;
+Progress::Progress(Call& call, std::string what, std::function<std::uint64_t()> done)
+    : streams_(call.streams), what_(std::move(what)), done_(std::move(done)) {
+  if (streams_.err_is_terminal && !call.common.quiet) {
+    thread_ = std::thread([this] { watch(); });
   }
 }
 
-void Progress::update(std::uint64_t done, std::uint64_t total) {
-  if (!wanted_) {
-    return;
+void Progress::watch() {
+  using std::chrono::milliseconds;
+  std::unique_lock lock(mutex_);
+  bool shown = false;
+  while (!changed_.wait_for(lock, milliseconds(shown ? 200 : streams_.patience_ms),
+                            [this] { return ended_; })) {
+    *streams_.err << "\r\x1b[K" << what_ << ": " << size_text(done_()) << std::flush;
+    shown = true;
   }
-  const std::uint64_t now = streams_.now_ns();
-  if (now < next_ns_) {
-    return;
+  if (shown) {
+    *streams_.err << "\r\x1b[K" << std::flush;
   }
-  next_ns_ = now + kSecond / 5;
-  shown_ = true;
-  const std::string of =
-      total == 0 ? "" : fmt::format(" of {} ({} %)", size_text(total), done * 100 / total);
-  *streams_.err << "\r\x1b[K" << what_ << ": " << size_text(done) << of << std::flush;
 }
 
 Progress::~Progress() {
-  if (shown_) {
-    *streams_.err << "\r\x1b[K" << std::flush;
+  {
+    const std::lock_guard lock(mutex_);
+    ended_ = true;
+  }
+  changed_.notify_all();
+  if (thread_.joinable()) {
+    thread_.join();
   }
 }
 

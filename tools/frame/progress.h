@@ -1,9 +1,14 @@
 // SPDX-License-Identifier: MIT
-// One line that says how far long work is: only on a terminal, only past the first second.
+// One line that says how far long work is: only on a terminal, only past the first second. A thread
+// of its own looks at a number that the work counts up.
 #pragma once
 
+#include <condition_variable>
 #include <cstdint>
+#include <functional>
+#include <mutex>
 #include <string>
+#include <thread>
 
 #include "tools/frame/program.h"
 
@@ -11,20 +16,22 @@ namespace img::frame {
 
 class Progress {
  public:
-  Progress(Call& call, std::string what);
+  /// `done` gives the bytes done so far, from any thread, as long as this lives.
+  Progress(Call& call, std::string what, std::function<std::uint64_t()> done);
   ~Progress();
   Progress(const Progress&) = delete;
   Progress& operator=(const Progress&) = delete;
 
-  /// Bytes done so far, and of how many (0: not known). Cheap enough to call per record.
-  void update(std::uint64_t done, std::uint64_t total);
-
  private:
+  void watch();
+
   Streams& streams_;
   std::string what_;
-  bool wanted_;
-  bool shown_ = false;
-  std::uint64_t next_ns_ = 0;
+  std::function<std::uint64_t()> done_;
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  bool ended_ = false;
+  std::thread thread_;  // only where there is somebody to see it
 };
 
 }  // namespace img::frame

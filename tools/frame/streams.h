@@ -21,6 +21,7 @@ struct Streams {
   bool err_is_terminal = false;
   bool color = false;  // out_is_terminal, and NO_COLOR is not set
   unsigned columns = 80;
+  unsigned patience_ms = 1000;  // how long work lasts before it is worth a line
   /// Set when the tool has to end: the number of the signal. Long work asks now and then.
   const std::atomic<int>* signal = nullptr;
 

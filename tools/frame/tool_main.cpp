@@ -2,6 +2,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <sys/ioctl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <atomic>
@@ -90,6 +91,8 @@ void look_at_terminal(Streams& streams) {
 }  // namespace
 
 int tool_main(Program& program, int argc, char** argv) {
+  // What we make is private, and never less than readable by us.
+  ::umask(0077);
   // Never destroyed: its thread may outlive main().
   auto& watch = *new SignalWatch;
   install_mapping_fault_handler(program.info().name.data(), 2);

@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: MIT
+#include "libimg/convert/convert.h"
+
+#include <filesystem>
+
+#include "libimg/base/staged.h"
+#include "libimg/convert/chain.h"
+#include "libimg/convert/directory_out.h"
+#include "libimg/convert/open_image.h"
+#include "libimg/convert/single_file.h"
+
+namespace img::convert {
+namespace {
+
+class CountingBytes : public ByteSink {
+ public:
+  explicit CountingBytes(ByteSink& to) : to_(to) {}
+  [[nodiscard]] Result<void> write(Bytes bytes) override {
+    count += bytes.size();
+    return to_.write(bytes);
+  }
+  std::uint64_t count = 0;
+
+ private:
+  ByteSink& to_;
+};
+
+Result<Outcome> made_one(const Destination& destination, std::uint64_t bytes) {
+  Made made;
+  made.place = destination.path;
+  made.files = 1;
+  made.bytes = bytes;
+  Outcome outcome;
+  outcome.levels.push_back(std::move(made));
+  return outcome;
+}
+
+Result<Outcome> convert_file(const Source& source, const Destination& destination,
+                             const Options& options) {
+  if (destination.is_output()) {
+    CountingBytes out(*options.output);
+    IMG_TRY(convert_single(source, destination.form, out));
+    return made_one(destination, out.count);
+  }
+  IMG_ASSIGN(StagedFile staged,
+             StagedFile::create(destination.path, options.force ? Replace::yes : Replace::no));
+  FdSink sink(staged.fd(), destination.path);
+  CountingBytes out(sink);
+  IMG_TRY(convert_single(source, destination.form, out));
+  IMG_TRY(sink.flush());
+  IMG_TRY(staged.commit());
+  return made_one(destination, out.count);
+}
+
+}  // namespace
+
+Result<Outcome> convert(const Source& source, const Destination& destination,
+                        const Options& options) {
+  if (destination.form == Form::criu_file || destination.form == Form::json_file) {
+    return convert_file(source, destination, options);
+  }
+  IMG_ASSIGN(const std::unique_ptr<model::ImageReader> newest, open_image(source));
+  IMG_ASSIGN(const std::vector<model::ImageReader*> levels, levels_of(*newest));
+  switch (destination.form) {
+    case Form::criu: return write_directories(levels, destination.form, destination.path, options);
+    default: return not_in_this_version(destination.path, destination.form);
+  }
+}
+
+}  // namespace img::convert

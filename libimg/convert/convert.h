@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: MIT
+// From any source to any destination. Nothing of a destination is visible before it is whole, and
+// an error leaves what was there as it was.
+//
+//   IMG_ASSIGN(Source source, recognise("dump", {}));
+//   IMG_ASSIGN(Destination to, choose_destination("web.store", {}, source));
+//   IMG_ASSIGN(Outcome outcome, convert(source, to, options));
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "libimg/base/byte_sink.h"
+#include "libimg/convert/copying.h"
+#include "libimg/convert/destination.h"
+#include "libimg/convert/source.h"
+
+namespace img::convert {
+
+struct Options {
+  std::string as;      // name in a store; empty: SERIES-TIME
+  std::string series;  // empty: the root program's name
+  bool force = false;
+  std::uint64_t now_ns = 0;                // CLOCK_REALTIME
+  const std::atomic<int>* stop = nullptr;  // not 0: give up
+  ByteSink* output = nullptr;              // for a destination of "-"
+  Copied* copied = nullptr;                // counted here, if anyone wants to watch
+};
+
+/// One level of what was made, oldest first.
+struct Made {
+  std::string place;    // "web.store::redis.2", "out/2", "core-66.img"
+  std::string name;     // of an image in a store
+  bool reused = false;  // the store had this level already
+  std::uint64_t files = 0;
+  std::uint64_t records = 0;
+  std::uint64_t bytes = 0;
+};
+
+struct Outcome {
+  std::vector<Made> levels;
+};
+
+[[nodiscard]] Result<Outcome> convert(const Source& source, const Destination& destination,
+                                      const Options& options);
+
+}  // namespace img::convert

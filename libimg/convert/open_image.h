@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: MIT
+// The image that a source stands for, whatever it is kept as.
+#pragma once
+
+#include <memory>
+
+#include "libimg/convert/source.h"
+#include "libimg/criu/directory_reader.h"
+#include "libimg/model/record.h"
+
+namespace img::convert {
+
+struct OpenOptions {
+  /// Of a foreign image: told of all damage met, the harmless too.
+  criu::DamageSink on_damage = {};
+};
+
+/// Of a store without a name: its newest image. A chain (a collection as chain_top() knows it) is
+/// its newest level. Not for single files, archives and OCI layouts.
+[[nodiscard]] Result<std::unique_ptr<model::ImageReader>> open_image(
+    const Source& source, const OpenOptions& options = {});
+
+/// `thing: what` for a form that this version knows and does not handle.
+[[nodiscard]] Failure not_in_this_version(const std::string& thing, Form form);
+
+}  // namespace img::convert

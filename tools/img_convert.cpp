@@ -1,0 +1,189 @@
+// SPDX-License-Identifier: MIT
+#include <CLI/CLI.hpp>
+#include <optional>
+
+#include "libimg/base/image_name.h"
+#include "libimg/base/units.h"
+#include "libimg/convert/convert.h"
+#include "tools/frame/progress.h"
+#include "tools/frame/stream_sink.h"
+#include "tools/tools.h"
+
+namespace img::tools {
+namespace {
+
+constexpr std::string_view kHelp =
+    R"(img-convert: a checkpoint from one form into another, unchanged
+
+usage: img-convert SRC DST [options]
+
+SRC is a store, a CRIU directory, a JSON directory, one image file or its JSON;
+PATH::NAME is one image of a store, - is standard input. DST is made new. A chain
+of incremental images becomes NAME.1 ... NAME.n in a store, else DST/1 ... DST/n.
+
+  -i NAME        the image to take from a store (default: the newest)
+  --as NAME      its name in a store (default: SERIES-TIME)
+  --series S     the series it belongs to (default: the root program's name)
+  --from KIND    what SRC must be
+  --to KIND      what to make: store, criu, json; archive, oci and core are refused
+                 (default: what DST is, else by its suffix .store .json .tar)
+  --force        replace a file, or a name in a store
+  --json         report as JSON
+  -v, -q         say more, say less;  -h, --version
+
+Examples:
+  img-convert dump web.store --as redis
+  img-convert web.store::redis copy --to criu
+  img-convert dump/pstree.img pstree.json
+)";
+
+constexpr frame::ToolInfo kInfo = {"img-convert", "convert", kHelp};
+
+class ImgConvert : public frame::Program {
+ public:
+  [[nodiscard]] const frame::ToolInfo& info() const override { return kInfo; }
+  void declare(CLI::App& app) override;
+  [[nodiscard]] Result<int> run(frame::Call& call) override;
+
+ private:
+  [[nodiscard]] Result<void> refuse_nonsense(const frame::Call& call) const;
+  [[nodiscard]] Result<convert::Source> source(const frame::Call& call) const;
+  [[nodiscard]] Result<convert::Outcome> convert_watched(const convert::Source& source,
+                                                         const convert::Destination& destination,
+                                                         frame::Call& call) const;
+
+  std::string source_;
+  std::string destination_;
+  std::string image_;
+  std::string as_;
+  std::string series_;
+  std::string from_;
+  std::string to_;
+  bool force_ = false;
+  bool flatten_ = false;
+  std::vector<std::uint32_t> pids_;
+};
+
+void ImgConvert::declare(CLI::App& app) {
+  app.add_option("SRC", source_)->required();
+  app.add_option("DST", destination_)->required();
+  app.add_option("-i,--image", image_);
+  app.add_option("--as", as_);
+  app.add_option("--series", series_);
+  app.add_option("--from", from_);
+  app.add_option("--to", to_);
+  app.add_flag("--force", force_);
+  app.add_flag("--flatten", flatten_);
+  app.add_option("--pid", pids_);
+}
+
+Result<std::optional<convert::Form>> optional_form(const std::string& text) {
+  if (text.empty()) {
+    return std::optional<convert::Form>();
+  }
+  IMG_ASSIGN(const convert::Form form, convert::parse_form(text));
+  return std::optional(form);
+}
+
+Result<void> ImgConvert::refuse_nonsense(const frame::Call& call) const {
+  for (const auto& [asked, option] :
+       {std::pair{flatten_, "--flatten"}, std::pair{!pids_.empty(), "--pid"}}) {
+    if (asked) {
+      return fail(Fault::unsupported, option, "not in this version");
+    }
+  }
+  if (!as_.empty()) {
+    IMG_TRY(check_image_name(as_));
+  }
+  if (destination_ == "-" && call.common.json) {
+    return fail(Fault::usage, "standard output", "cannot take both --json and what - is");
+  }
+  if (destination_ == "-" && call.streams.out_is_terminal) {
+    return fail(Fault::usage, "standard output", "is a terminal", {},
+                "redirect it, or give a file");
+  }
+  return {};
+}
+
+Result<convert::Source> ImgConvert::source(const frame::Call& call) const {
+  convert::SourceOptions options;
+  options.image = image_;
+  IMG_ASSIGN(options.from, optional_form(from_));
+  options.input = call.streams.in;
+  options.stop = call.streams.signal;
+  return convert::recognise(source_, options);
+}
+
+Result<convert::Outcome> ImgConvert::convert_watched(const convert::Source& source,
+                                                     const convert::Destination& destination,
+                                                     frame::Call& call) const {
+  frame::StreamSink output(*call.streams.out);
+  convert::Copied copied;
+  frame::Progress progress(call, "img-convert", [&copied] { return copied.bytes.load(); });
+  convert::Options options;
+  options.as = as_;
+  options.series = series_;
+  options.force = force_;
+  options.now_ns = call.streams.now_ns();
+  options.stop = call.streams.signal;
+  options.output = &output;
+  options.copied = &copied;
+  return convert::convert(source, destination, options);
+}
+
+void report_json(JsonWriter& json, const convert::Source& source,
+                 const convert::Destination& destination, const convert::Outcome& outcome) {
+  json.text("source", source.place());
+  json.text("source_kind", convert::form_name(source.form));
+  json.text("destination", destination.path);
+  json.text("destination_kind", convert::form_name(destination.form));
+  json.begin_array("levels");
+  for (const convert::Made& made : outcome.levels) {
+    json.begin_object();
+    json.text("place", made.place);
+    if (!made.name.empty()) {
+      json.text("name", made.name);
+    }
+    json.boolean("reused", made.reused);
+    json.number("files", made.files);
+    json.number("records", made.records);
+    json.number("bytes", made.bytes);
+    json.end();
+  }
+  json.end();
+}
+
+void report_text(frame::Call& call, const convert::Outcome& outcome) {
+  for (const convert::Made& made : outcome.levels) {
+    call.report.text() << made.place << (made.reused ? " (already there)" : "") << '\n';
+  }
+  if (call.common.verbosity > 0) {
+    for (const convert::Made& made : outcome.levels) {
+      call.report.note(made.place + ": " + std::to_string(made.files) + " files, " +
+                       std::to_string(made.records) + " records, " + size_text(made.bytes));
+    }
+  }
+}
+
+Result<int> ImgConvert::run(frame::Call& call) {
+  IMG_TRY(refuse_nonsense(call));
+  IMG_ASSIGN(const convert::Source from, source(call));
+  IMG_ASSIGN(const std::optional<convert::Form> to, optional_form(to_));
+  IMG_ASSIGN(const convert::Destination destination,
+             convert::choose_destination(destination_, to, from));
+  IMG_ASSIGN(const convert::Outcome outcome, convert_watched(from, destination, call));
+  if (call.report.is_json()) {
+    report_json(call.report.json(), from, destination, outcome);
+  } else if (!destination.is_output() && !call.common.quiet) {
+    report_text(call, outcome);
+  }
+  return 0;
+}
+
+}  // namespace
+
+std::unique_ptr<frame::Program> img_convert() {
+  return std::make_unique<ImgConvert>();
+}
+
+}  // namespace img::tools

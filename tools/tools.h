@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: MIT
+// Every tool as a Program: a main runs one of them, tests run all in process.
+#pragma once
+
+#include <memory>
+
+#include "tools/frame/program.h"
+
+namespace img::tools {
+
+[[nodiscard]] std::unique_ptr<frame::Program> img_convert();
+
+}  // namespace img::tools
