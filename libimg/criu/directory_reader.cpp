@@ -18,6 +18,8 @@
 #include "libimg/base/unique_fd.h"
 #include "libimg/criu/image_file.h"
 #include "libimg/criu/names.h"
+#include "libimg/model/pagemap.h"
+#include "schema/core_generated.h"
 #include "schema/inventory_generated.h"
 
 namespace img::criu {
@@ -37,12 +39,15 @@ struct Workspace {
   ImageFileBytes pages;
 };
 
-/// Takes the first record's kind, or the number of an inventory.
+/// Takes the first record's kind, the number of an inventory, the architecture of a core.
 class FirstRecord : public model::RecordSink {
  public:
   Result<void> record(const model::Record& record) override {
     if (kind == Kind::none) {
       kind = record.key.file.kind;
+    }
+    if (record.key.file.kind == Kind::core && record.key.seq == 1) {
+      arch = record.as<schema::CoreEntry>()->mtype();
     }
     if (record.key.file.kind == Kind::inventory && record.key.seq == 1) {
       img_version = record.as<schema::InventoryEntry>()->img_version();
@@ -51,12 +56,31 @@ class FirstRecord : public model::RecordSink {
   }
   Kind kind = Kind::none;
   unsigned img_version = 2;
+  schema::March arch = schema::March::X86_64;
 };
 
-class NoSink : public model::RecordSink {
+/// Counts present pages.
+class PageCount : public model::RecordSink {
  public:
-  Result<void> record(const model::Record&) override { return {}; }
+  Result<void> record(const model::Record& record) override {
+    if (record.table != nullptr && record.table->name == "PagemapHead") {
+      pages_id = record.as<schema::PagemapHead>()->pages_id();
+    } else if (record.table != nullptr && record.table->name == "PagemapChunk") {
+      for (const auto* entry : *record.as<schema::PagemapChunk>()->entries()) {
+        const model::PageRun run = model::page_run(*entry);
+        present += run.is_present() ? run.pages : 0;
+      }
+    }
+    return {};
+  }
+  std::uint32_t pages_id = 0;
+  std::uint64_t present = 0;
 };
+
+bool has_one_page_size(schema::March arch) {
+  return arch != schema::March::AARCH64 && arch != schema::March::PPC64 &&
+         arch != schema::March::MIPS && arch != schema::March::LOONGARCH64;
+}
 
 struct CloseDir {
   void operator()(DIR* directory) const { ::closedir(directory); }
@@ -88,6 +112,7 @@ struct DirectoryReader::State {
   Result<void> list();
   Result<void> read_link();
   Result<void> look_at_cores();
+  void find_page_size();
   Result<void> read_inventory();
   void make_header();
   Result<void> read_file(FileKey key, model::RecordSink& sink, bool quiet);
@@ -121,6 +146,7 @@ Result<std::unique_ptr<DirectoryReader>> DirectoryReader::open_at(std::string pa
   IMG_TRY(state->list());
   IMG_TRY(state->read_inventory());
   IMG_TRY(state->look_at_cores());
+  state->find_page_size();
   state->make_header();
   return std::unique_ptr<DirectoryReader>(new DirectoryReader(std::move(state)));
 }
@@ -190,6 +216,40 @@ Result<void> DirectoryReader::State::look_at_cores() {
   }
   std::sort(known.begin(), known.end());
   return {};
+}
+
+/// CRIU does not say how large a page was; where the architecture leaves a choice, the size of a
+/// pages file tells.
+void DirectoryReader::State::find_page_size() {
+  FirstRecord core;
+  const auto first =
+      std::find_if(known.begin(), known.end(), [](FileKey key) { return key.kind == Kind::core; });
+  if (first == known.end() || !read_file(*first, core, true) || has_one_page_size(core.arch)) {
+    return;
+  }
+  for (const FileKey key : known) {
+    if (key.kind != Kind::pagemap) {
+      continue;
+    }
+    FileContext alone = context;
+    alone.on_damage = nullptr;
+    Workspace workspace;
+    PageCount count;
+    const auto bytes = workspace.file.open(directory.get(), image_file_name(key), path);
+    struct stat status = {};
+    if (!bytes || !workspace.parser.parse(alone, key, "", *bytes, count) || count.present == 0 ||
+        ::fstatat(directory.get(), image_file_name({Kind::pages, count.pages_id}).c_str(), &status,
+                  0) != 0) {
+      continue;
+    }
+    for (const std::uint32_t size : {4096U, 16384U, 65536U}) {
+      if (static_cast<std::uint64_t>(status.st_size) / size == count.present &&
+          status.st_size % size == 0) {
+        context.page_size = size;
+        return;
+      }
+    }
+  }
 }
 
 void DirectoryReader::State::make_header() {
@@ -330,7 +390,7 @@ Result<void> DirectoryReader::State::read_pages(FileKey key, model::RecordSink& 
       scanned.insert(file);
     }
     if (!is_scanned) {
-      NoSink nothing;
+      PageCount nothing;
       // Its damage is reported when it is read itself; whoever converts does read it.
       static_cast<void>(read_file(file, nothing, true));
     }

@@ -106,6 +106,23 @@ TEST(Forms, PagesThatNoPagemapStandsFor) {
   EXPECT_TRUE(has(expect_same(image), DamageKind::pages_excess));
 }
 
+// Where a page can have several sizes, that of the pages file decides.
+TEST(Forms, PagesOf64KiB) {
+  const Scratch image;
+  spill(image / "inventory.img", inventory(2));
+  const std::string tc("\x08\x01\x10\x00\x18\x00\x20\x00\x28\x00\x32\x00", 12);
+  spill(image / "core-7.img",
+        word(kCommonMagic) + word(0x55053847) + entry(std::string("\x08\x04\x1a\x0c", 4) + tc));
+  spill(image / "pages-1.img", std::string(2 * 65536, 'p'));
+  spill(image / "pagemap-7.img",
+        word(kCommonMagic) + word(kPagemap) + entry(std::string("\x08\x01", 2)) +
+            entry(std::string("\x08\x80\x80\x04\x10\x00\x20\x04\x28\x02", 10)));
+  const auto reader = DirectoryReader::open(image.path());
+  ASSERT_TRUE(reader);
+  EXPECT_EQ((*reader)->header().page_size(), 65536U);
+  EXPECT_TRUE(expect_same(image).damage.empty());
+}
+
 TEST(Forms, OldWayToSayHowManyPages) {
   const Scratch image;
   spill(image / "inventory.img", inventory(2));
