@@ -55,7 +55,7 @@ Decoded round_trip(const TableLayout& table, const std::string& message) {
 }
 
 TEST(Transcode, KnowsEveryCriuMessage) {
-  EXPECT_EQ(criu_tables().size(), 155U);
+  EXPECT_GE(criu_tables().size(), 155U);  // those of CRIU 4.2
 }
 
 TEST(Transcode, GivesBackWhatCriuWrites) {
