@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: MIT
+// The general registers of an x86-64 task, named as the schema names them and laid out as the
+// kernel hands them out (struct user_regs_struct), and what an interrupted system call leaves in
+// them. Knows no task and asks the kernel nothing.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string_view>
+
+namespace img::arch {
+
+struct Registers {
+#define IMG_REGISTER(name, kernel_name) std::uint64_t name = 0;
+#include "live/arch/x86_64/registers.inc"
+#undef IMG_REGISTER
+  friend bool operator==(const Registers&, const Registers&) = default;
+};
+
+struct RegisterName {
+  std::string_view name;
+  std::uint64_t Registers::*member;
+};
+
+inline constexpr std::array kRegisterNames = {
+#define IMG_REGISTER(name, kernel_name) RegisterName{#name, &Registers::name},
+#include "live/arch/x86_64/registers.inc"
+#undef IMG_REGISTER
+};
+
+inline constexpr std::uint64_t kCodeSegment64 = 0x33;
+inline constexpr std::uint64_t kNoSystemCall = ~std::uint64_t{0};
+inline constexpr std::uint64_t kTrapFlag = 1U << 8;
+/// CF, PF, AF, ZF, SF and OF: what arithmetic changes.
+inline constexpr std::uint64_t kArithmeticFlags = 0x8d5;
+
+/// How a stopped task's system call goes on, read from orig_ax and ax.
+enum class Restart {
+  none,           // not in a system call, or it has returned
+  same_call,      // -512 to -514: the same call again
+  restart_block,  // -516: restart_syscall, which goes on from what the kernel remembers
+};
+[[nodiscard]] Restart restart_of(const Registers& stopped);
+
+/// The registers with which a stopped task goes on in user space if the kernel changes nothing
+/// any more: orig_ax is none, and an interrupted call is about to be made again. A restart block
+/// lives in the kernel, so the result is right for this task only, not for one made from its image.
+[[nodiscard]] Registers in_user_space(const Registers& stopped);
+
+/// The number of the call that the kernel was in and left with plain EINTR although no handler
+/// ran: epoll_wait and its like, which a program that is stopped unseen must make again.
+[[nodiscard]] std::optional<std::uint64_t> interrupted_without_restart(const Registers& stopped);
+
+}  // namespace img::arch

@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: MIT
+#include "live/arch/x86_64/registers.h"
+
+#include <gtest/gtest.h>
+#include <sys/syscall.h>
+#include <sys/user.h>
+
+#include <cerrno>
+#include <set>
+
+#include "libimg/base/bytes.h"
+
+namespace img::arch {
+namespace {
+
+Registers stopped_in(std::uint64_t number, std::int64_t result) {
+  Registers out;
+  out.orig_ax = number;
+  out.ax = static_cast<std::uint64_t>(result);
+  out.ip = 0x1002;
+  return out;
+}
+
+TEST(Registers, AreTheKernelsByName) {
+  user_regs_struct kernel{};
+  kernel.rip = 1;
+  kernel.orig_rax = 2;
+  kernel.gs = 3;
+  kernel.eflags = 4;
+  const auto ours = load<Registers>(&kernel);
+  EXPECT_EQ(ours.ip, 1U);
+  EXPECT_EQ(ours.orig_ax, 2U);
+  EXPECT_EQ(ours.gs, 3U);
+  EXPECT_EQ(ours.flags, 4U);
+  std::set<std::string_view> names;
+  for (const RegisterName& one : kRegisterNames) {
+    names.insert(one.name);
+  }
+  EXPECT_EQ(names.size(), 27U);
+}
+
+TEST(Registers, InterruptedCallIsMadeAgain) {
+  for (const std::int64_t result : {-512, -513, -514}) {
+    const Registers again = in_user_space(stopped_in(SYS_read, result));
+    EXPECT_EQ(again.ax, SYS_read) << result;
+    EXPECT_EQ(again.ip, 0x1000U);
+    EXPECT_EQ(again.orig_ax, kNoSystemCall);
+  }
+  EXPECT_EQ(in_user_space(stopped_in(SYS_nanosleep, -516)).ax, SYS_restart_syscall);
+  EXPECT_EQ(in_user_space(stopped_in(SYS_nanosleep, -516)).ip, 0x1000U);
+}
+
+TEST(Registers, FinishedCallIsNot) {
+  for (const std::int64_t result : {0, -EINTR, -515, -517, -511}) {
+    const Registers after = in_user_space(stopped_in(SYS_read, result));
+    EXPECT_EQ(static_cast<std::int64_t>(after.ax), result);
+    EXPECT_EQ(after.ip, 0x1002U);
+  }
+  // Not in a call: ax is the program's own, whatever it looks like. The kernel reads 32 bits.
+  EXPECT_EQ(in_user_space(stopped_in(kNoSystemCall, -512)).ip, 0x1002U);
+  EXPECT_EQ(in_user_space(stopped_in(0xffffffff, -512)).ip, 0x1002U);
+}
+
+TEST(Registers, PlainEintrIsToldApart) {
+  EXPECT_EQ(interrupted_without_restart(stopped_in(SYS_epoll_wait, -EINTR)), SYS_epoll_wait);
+  EXPECT_FALSE(interrupted_without_restart(stopped_in(SYS_epoll_wait, 0)));
+  EXPECT_FALSE(interrupted_without_restart(stopped_in(SYS_read, -EINTR)));
+  EXPECT_FALSE(interrupted_without_restart(stopped_in(kNoSystemCall, -EINTR)));
+}
+
+}  // namespace
+}  // namespace img::arch
