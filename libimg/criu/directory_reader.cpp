@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "libimg/criu/directory_reader.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <fmt/core.h>
 #include <sys/stat.h>
@@ -9,18 +8,14 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <climits>
-#include <map>
 #include <mutex>
-#include <set>
 
 #include "libimg/base/digest.h"
 #include "libimg/base/unique_fd.h"
 #include "libimg/criu/image_file.h"
 #include "libimg/criu/names.h"
-#include "libimg/model/pagemap.h"
-#include "schema/core_generated.h"
-#include "schema/inventory_generated.h"
+#include "libimg/criu/pages_ledger.h"
+#include "libimg/criu/probes.h"
 
 namespace img::criu {
 
@@ -39,53 +34,6 @@ struct Workspace {
   ImageFileBytes pages;
 };
 
-/// Takes the first record's kind, the number of an inventory, the architecture of a core.
-class FirstRecord : public model::RecordSink {
- public:
-  Result<void> record(const model::Record& record) override {
-    if (kind == Kind::none) {
-      kind = record.key.file.kind;
-    }
-    if (record.key.file.kind == Kind::core && record.key.seq == 1) {
-      arch = record.as<schema::CoreEntry>()->mtype();
-    }
-    if (record.key.file.kind == Kind::inventory && record.key.seq == 1) {
-      img_version = record.as<schema::InventoryEntry>()->img_version();
-    }
-    return {};
-  }
-  Kind kind = Kind::none;
-  unsigned img_version = 2;
-  schema::March arch = schema::March::X86_64;
-};
-
-/// Counts present pages.
-class PageCount : public model::RecordSink {
- public:
-  Result<void> record(const model::Record& record) override {
-    if (record.table != nullptr && record.table->name == "PagemapHead") {
-      pages_id = record.as<schema::PagemapHead>()->pages_id();
-    } else if (record.table != nullptr && record.table->name == "PagemapChunk") {
-      for (const auto* entry : *record.as<schema::PagemapChunk>()->entries()) {
-        const model::PageRun run = model::page_run(*entry);
-        present += run.is_present() ? run.pages : 0;
-      }
-    }
-    return {};
-  }
-  std::uint32_t pages_id = 0;
-  std::uint64_t present = 0;
-};
-
-bool has_one_page_size(schema::March arch) {
-  return arch != schema::March::AARCH64 && arch != schema::March::PPC64 &&
-         arch != schema::March::MIPS && arch != schema::March::LOONGARCH64;
-}
-
-struct CloseDir {
-  void operator()(DIR* directory) const { ::closedir(directory); }
-};
-
 }  // namespace
 
 struct DirectoryReader::State {
@@ -100,20 +48,13 @@ struct DirectoryReader::State {
   FileContext context;  // what all files share
   std::unique_ptr<ImageReader> parent;
 
-  std::mutex mutex;  // guards what follows
+  std::mutex mutex;  // guards `idle` and `parent`
   std::vector<std::unique_ptr<Workspace>> idle;
-  struct PagesUse {
-    FileKey pagemap;
-    std::uint64_t bytes = 0;
-  };
-  std::map<std::uint32_t, PagesUse> pages_use;
-  std::set<FileKey> scanned;  // pagemaps that pages_use knows
+  PagesLedger ledger;
 
-  Result<void> list();
-  Result<void> read_link();
+  Result<void> read_inventory();
   Result<void> look_at_cores();
   void find_page_size();
-  Result<void> read_inventory();
   void make_header();
   Result<void> read_file(FileKey key, model::RecordSink& sink, bool quiet);
   Result<void> read_pages(FileKey key, model::RecordSink& sink);
@@ -143,40 +84,15 @@ Result<std::unique_ptr<DirectoryReader>> DirectoryReader::open_at(std::string pa
   state->context.on_damage = state->on_damage;
   state->chain_place = std::move(place);
   IMG_ASSIGN(state->directory, state->chain_place.open());
-  IMG_TRY(state->list());
+  IMG_ASSIGN(DirectoryListing listing, list_directory(state->directory.get(), state->path));
+  state->known = std::move(listing.known);
+  state->unknown_names = std::move(listing.unknown_names);
+  state->link = std::move(listing.parent_link);
   IMG_TRY(state->read_inventory());
   IMG_TRY(state->look_at_cores());
   state->find_page_size();
   state->make_header();
   return std::unique_ptr<DirectoryReader>(new DirectoryReader(std::move(state)));
-}
-
-Result<void> DirectoryReader::State::list() {
-  const int copy = ::openat(directory.get(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  const std::unique_ptr<DIR, CloseDir> stream(copy < 0 ? nullptr : ::fdopendir(copy));
-  if (stream == nullptr) {
-    return fail(sys_error(errno, path, "cannot list"));
-  }
-  errno = 0;
-  while (const dirent* entry = ::readdir(stream.get())) {
-    const std::string_view name = entry->d_name;
-    if (name == "." || name == "..") {
-      continue;
-    }
-    if (name == "parent") {
-      IMG_TRY(read_link());
-    } else if (const auto key = parse_file_name(name)) {
-      known.push_back(*key);
-    } else {
-      unknown_names.emplace_back(name);
-    }
-    errno = 0;
-  }
-  if (errno != 0) {
-    return fail(sys_error(errno, path, "cannot list"));
-  }
-  std::sort(unknown_names.begin(), unknown_names.end());
-  return {};
 }
 
 Result<void> DirectoryReader::State::read_inventory() {
@@ -273,16 +189,6 @@ void DirectoryReader::State::make_header() {
   header.Finish(builder.Finish());
 }
 
-Result<void> DirectoryReader::State::read_link() {
-  char text[PATH_MAX];
-  const ssize_t size = ::readlinkat(directory.get(), "parent", text, sizeof text);
-  if (size < 0 && errno != EINVAL) {
-    return fail(sys_error(errno, path + "/parent", "cannot read the link"));
-  }
-  link = size < 0 ? std::string() : std::string(text, static_cast<std::size_t>(size));
-  return {};
-}
-
 void DirectoryReader::State::report(const Damage& damage) const {
   if (on_damage) {
     on_damage(damage);
@@ -354,53 +260,35 @@ Result<void> DirectoryReader::State::read_file(FileKey key, model::RecordSink& s
 
 Result<void> DirectoryReader::State::note_pages(FileKey pagemap, std::uint32_t pages_id,
                                                 std::uint64_t bytes, const DamageSink& sink) {
-  const std::lock_guard lock(mutex);
-  scanned.insert(pagemap);
-  if (bytes == 0) {
-    return {};  // CRIU gives every pagemap a number, also one that stands for nothing
+  const auto other = ledger.note(pagemap, pages_id, bytes);
+  if (!other) {
+    return {};
   }
-  const auto [use, is_new] = pages_use.try_emplace(pages_id, PagesUse{pagemap, bytes});
-  if (!is_new && use->second.pagemap != pagemap) {
-    const Damage damage{DamageKind::pages_shared,
-                        image_file_name(pagemap),
-                        1,
-                        0,
-                        "pages_id",
-                        fmt::format("pages-{}.img belongs to {} already", pages_id,
-                                    image_file_name(use->second.pagemap))};
-    if (sink) {
-      sink(damage);
-    }
-    return fail(damage.error());
+  const Damage damage{
+      DamageKind::pages_shared,
+      image_file_name(pagemap),
+      1,
+      0,
+      "pages_id",
+      fmt::format("pages-{}.img belongs to {} already", pages_id, image_file_name(*other))};
+  if (sink) {
+    sink(damage);
   }
-  return {};
+  return fail(damage.error());
 }
 
 /// A pages file is the memory of a pagemap; what no pagemap stands for is a file of its own, or the
 /// tail of one.
 Result<void> DirectoryReader::State::read_pages(FileKey key, model::RecordSink& sink) {
   for (const FileKey file : known) {
-    if (file.kind != Kind::pagemap && file.kind != Kind::pagemap_shmem) {
-      continue;
-    }
-    bool is_scanned = false;
-    {
-      const std::lock_guard lock(mutex);
-      is_scanned = scanned.contains(file);
-      scanned.insert(file);
-    }
-    if (!is_scanned) {
+    const bool is_pagemap = file.kind == Kind::pagemap || file.kind == Kind::pagemap_shmem;
+    if (is_pagemap && ledger.is_new(file)) {
       PageCount nothing;
       // Its damage is reported when it is read itself; whoever converts does read it.
       static_cast<void>(read_file(file, nothing, true));
     }
   }
-  std::uint64_t used = 0;
-  {
-    const std::lock_guard lock(mutex);
-    const auto use = pages_use.find(static_cast<std::uint32_t>(key.id));
-    used = use != pages_use.end() && key.id <= UINT32_MAX ? use->second.bytes : 0;
-  }
+  const std::uint64_t used = ledger.used(key.id);
   if (used == 0) {
     return read_file(key, sink, false);
   }
@@ -506,19 +394,6 @@ Result<schema::Id128> DirectoryReader::digest() {
   }
   const Hash128 hash = hasher.finish();
   return schema::Id128(hash.hi, hash.lo);
-}
-
-bool is_image_directory(const std::string& path) {
-  const std::unique_ptr<DIR, CloseDir> stream(::opendir(path.c_str()));
-  if (stream == nullptr) {
-    return false;
-  }
-  while (const dirent* entry = ::readdir(stream.get())) {
-    if (parse_file_name(entry->d_name)) {
-      return true;
-    }
-  }
-  return false;
 }
 
 }  // namespace img::criu

@@ -8,6 +8,7 @@
 #include <string>
 
 #include "libimg/base/result.h"
+#include "libimg/criu/directory_listing.h"
 #include "libimg/criu/file_parser.h"
 #include "libimg/criu/parent_link.h"
 #include "libimg/model/record.h"
@@ -46,8 +47,5 @@ class DirectoryReader : public model::ImageReader {
   explicit DirectoryReader(std::unique_ptr<State> state);
   std::unique_ptr<State> state_;
 };
-
-/// Whether a directory looks like an image: a name in it that CRIU writes.
-[[nodiscard]] bool is_image_directory(const std::string& path);
 
 }  // namespace img::criu

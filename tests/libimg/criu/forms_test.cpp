@@ -162,6 +162,15 @@ TEST(Forms, PagesInAFormOfTheFutureAreRefused) {
   EXPECT_NE(copy.error.find("compressed"), std::string::npos) << copy.error;
 }
 
+TEST(Forms, EncryptedImagesAreRefused) {
+  const Scratch image;
+  spill(image / "inventory.img", inventory(2));
+  spill(image / "cipher.img", "");
+  const auto reader = DirectoryReader::open(image.path());
+  ASSERT_FALSE(reader);
+  EXPECT_EQ(reader.error().fault, Fault::unsupported);
+}
+
 TEST(Forms, NothingButFilesIsOpened) {
   const Scratch image;
   spill(image / "inventory.img", inventory(2));
