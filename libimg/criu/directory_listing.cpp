@@ -31,7 +31,8 @@ Result<std::string> link_text(int directory, const std::string& path) {
 
 }  // namespace
 
-Result<DirectoryListing> list_directory(int directory, const std::string& path) {
+Result<DirectoryListing> list_directory(const DirectoryForm& form, int directory,
+                                        const std::string& path) {
   const int copy = ::openat(directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   const Stream stream(copy < 0 ? nullptr : ::fdopendir(copy));
   if (stream == nullptr) {
@@ -50,7 +51,7 @@ Result<DirectoryListing> list_directory(int directory, const std::string& path) 
     }
     if (name == "parent") {
       IMG_ASSIGN(listing.parent_link, link_text(directory, path));
-    } else if (const auto key = parse_file_name(name)) {
+    } else if (const auto key = form.parse_name(name)) {
       listing.known.push_back(*key);
     } else {
       listing.unknown_names.emplace_back(name);

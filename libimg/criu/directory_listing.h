@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "libimg/base/result.h"
+#include "libimg/criu/directory_form.h"
 #include "libimg/model/record.h"
 
 namespace img::criu {
@@ -18,7 +19,8 @@ struct DirectoryListing {
 };
 
 /// `path` names the directory in errors. Refuses an encrypted image.
-[[nodiscard]] Result<DirectoryListing> list_directory(int directory, const std::string& path);
+[[nodiscard]] Result<DirectoryListing> list_directory(const DirectoryForm& form, int directory,
+                                                      const std::string& path);
 
 /// Whether a directory looks like an image: there is a name in it that CRIU writes.
 [[nodiscard]] bool is_image_directory(const std::string& path);

@@ -24,12 +24,9 @@ using schema::Kind;
 
 namespace {
 
-/// A zombie's core has no registers; every live one is larger than this.
-constexpr off_t kZombieCoreBytes = 512;
-
 /// What a thread needs while it reads one file.
 struct Workspace {
-  FileParser parser;
+  std::unique_ptr<AnyParser> parser;
   ImageFileBytes file;
   ImageFileBytes pages;
 };
@@ -40,6 +37,7 @@ struct DirectoryReader::State {
   std::string path;
   UniqueFd directory;
   DamageSink on_damage;
+  const DirectoryForm* form = nullptr;
   ChainPlace chain_place;
   std::optional<std::string> link;         // text of `parent`; empty where it is no link
   std::vector<FileKey> known;              // ascending; cores that are zombies' as zombies
@@ -82,9 +80,11 @@ Result<std::unique_ptr<DirectoryReader>> DirectoryReader::open_at(std::string pa
   state->path = std::move(path);
   state->on_damage = std::move(options.on_damage);
   state->context.on_damage = state->on_damage;
+  state->form = options.form;
   state->chain_place = std::move(place);
   IMG_ASSIGN(state->directory, state->chain_place.open());
-  IMG_ASSIGN(DirectoryListing listing, list_directory(state->directory.get(), state->path));
+  IMG_ASSIGN(DirectoryListing listing,
+             list_directory(*state->form, state->directory.get(), state->path));
   state->known = std::move(listing.known);
   state->unknown_names = std::move(listing.unknown_names);
   state->link = std::move(listing.parent_link);
@@ -101,16 +101,16 @@ Result<void> DirectoryReader::State::read_inventory() {
     return {};  // a rule of check; without it everything is taken as version 2, little-endian
   }
   Workspace workspace;
-  const auto bytes = workspace.file.open(directory.get(), "inventory.img", path);
-  if (!bytes || bytes->size() < kWordBytes) {
+  const std::string name = form->name_of(key);
+  const auto bytes = workspace.file.open(directory.get(), name, path);
+  if (!bytes) {
     return {};  // found again, and reported, when the file itself is read
   }
-  const std::uint32_t magic = schema::kind_info(Kind::inventory).magic;
-  context.order.swapped = WordOrder{true}.get32(bytes->data()) == magic;
+  context.order = form->order_of(*bytes);
   FirstRecord first;
   FileContext quiet = context;
   quiet.on_damage = nullptr;
-  if (workspace.parser.parse(quiet, key, "inventory.img", *bytes, first)) {
+  if (form->parser()->parse(quiet, key, name, *bytes, first)) {
     context.img_version = first.img_version;
   }
   return {};
@@ -119,10 +119,11 @@ Result<void> DirectoryReader::State::read_inventory() {
 Result<void> DirectoryReader::State::look_at_cores() {
   for (FileKey& key : known) {
     struct stat status = {};
-    const std::string name = image_file_name(key);
+    const std::string name = form->name_of(key);
     if (key.kind != Kind::core ||
         ::fstatat(directory.get(), name.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0 ||
-        !S_ISREG(status.st_mode) || status.st_size > kZombieCoreBytes) {
+        !S_ISREG(status.st_mode) ||
+        static_cast<std::uint64_t>(status.st_size) > form->largest_zombie()) {
       continue;
     }
     FirstRecord first;
@@ -151,9 +152,9 @@ void DirectoryReader::State::find_page_size() {
     alone.on_damage = nullptr;
     Workspace workspace;
     PageCount count;
-    const auto bytes = workspace.file.open(directory.get(), image_file_name(key), path);
+    const auto bytes = workspace.file.open(directory.get(), form->name_of(key), path);
     struct stat status = {};
-    if (!bytes || !workspace.parser.parse(alone, key, "", *bytes, count) || count.present == 0 ||
+    if (!bytes || !form->parser()->parse(alone, key, "", *bytes, count) || count.present == 0 ||
         ::fstatat(directory.get(), image_file_name({Kind::pages, count.pages_id}).c_str(), &status,
                   0) != 0) {
       continue;
@@ -173,7 +174,7 @@ void DirectoryReader::State::make_header() {
   const auto series = header.CreateString("");
   const auto link_text = link ? header.CreateString(*link) : 0;
   schema::ProvenanceBuilder provenance(header);
-  provenance.add_origin(schema::Origin::criu_directory);
+  provenance.add_origin(form->origin());
   provenance.add_img_version(context.img_version);
   provenance.add_byte_order(context.order.swapped ? schema::ByteOrder::big
                                                   : schema::ByteOrder::little);
@@ -198,7 +199,9 @@ void DirectoryReader::State::report(const Damage& damage) const {
 std::unique_ptr<Workspace> DirectoryReader::State::take_workspace() {
   const std::lock_guard lock(mutex);
   if (idle.empty()) {
-    return std::make_unique<Workspace>();
+    auto made = std::make_unique<Workspace>();
+    made->parser = form->parser();
+    return made;
   }
   auto workspace = std::move(idle.back());
   idle.pop_back();
@@ -213,7 +216,7 @@ void DirectoryReader::State::give_back(std::unique_ptr<Workspace> workspace) {
 Result<void> DirectoryReader::State::read_file(FileKey key, model::RecordSink& sink, bool quiet) {
   auto workspace = take_workspace();
   const std::string name =
-      key.kind == Kind::unknown_file ? unknown_names.at(key.id) : image_file_name(key);
+      key.kind == Kind::unknown_file ? unknown_names.at(key.id) : form->name_of(key);
   auto bytes = workspace->file.open(directory.get(), name, path);
   Result<void> done;
   if (!bytes) {
@@ -252,7 +255,7 @@ Result<void> DirectoryReader::State::read_file(FileKey key, model::RecordSink& s
       return note_pages(key, pages_id, used, mine.on_damage);
     };
     const FileKey file{key.kind == Kind::zombie ? Kind::core : key.kind, key.id};
-    done = workspace->parser.parse(mine, file, name, *bytes, sink);
+    done = workspace->parser->parse(mine, file, name, *bytes, sink);
   }
   give_back(std::move(workspace));
   return done;
@@ -335,7 +338,7 @@ Result<model::ImageReader*> DirectoryReader::parent() {
   }
   IMG_ASSIGN(ChainPlace place, state_->chain_place.follow(*state_->link));
   std::string path = place.path();
-  DirectoryOptions options{state_->on_damage};
+  DirectoryOptions options{state_->on_damage, state_->form};
   IMG_ASSIGN(state_->parent, open_at(std::move(path), std::move(place), std::move(options)));
   return state_->parent.get();
 }
@@ -365,7 +368,7 @@ std::string DirectoryReader::file_name(FileKey file) const {
   if (file.kind == Kind::unknown_file) {
     return file.id < state_->unknown_names.size() ? state_->unknown_names[file.id] : std::string();
   }
-  return image_file_name(file);
+  return state_->form->name_of(file);
 }
 
 Result<void> DirectoryReader::with_bytes(const std::string& name,
@@ -379,7 +382,7 @@ Result<void> DirectoryReader::with_bytes(const std::string& name,
 Result<schema::Id128> DirectoryReader::digest() {
   std::vector<std::string> names = state_->unknown_names;
   for (const FileKey file : state_->known) {
-    names.push_back(image_file_name(file));
+    names.push_back(state_->form->name_of(file));
   }
   std::sort(names.begin(), names.end());
   Hasher128 hasher;

@@ -18,6 +18,7 @@ namespace img::criu {
 struct DirectoryOptions {
   /// Told of every damage met while reading. Called by the thread that reads.
   DamageSink on_damage;
+  const DirectoryForm* form = &criu_form();
 };
 
 class DirectoryReader : public model::ImageReader {

@@ -177,8 +177,12 @@ class DirectoryWriter::PagesFile : public ByteSink {
   std::optional<FdSink> sink_;
 };
 
-DirectoryWriter::DirectoryWriter(int directory, std::string place, WriterOptions options)
-    : directory_(directory), place_(std::move(place)), composer_(options) {}
+DirectoryWriter::DirectoryWriter(int directory, std::string place, WriterOptions options,
+                                 const DirectoryForm& form)
+    : directory_(directory),
+      place_(std::move(place)),
+      form_(form),
+      composer_(form.composer(options)) {}
 
 DirectoryWriter::~DirectoryWriter() = default;
 
@@ -199,7 +203,7 @@ Result<void> DirectoryWriter::begin(const Record& first) {
     auto tail = std::make_unique<PagesFile>(directory_, image_file_name(file_), place_);
     IMG_TRY(tail->open(0));
     memory_ = std::move(tail);
-    composer_.begin(file_, *memory_);
+    composer_->begin(file_, *memory_);
     return {};
   }
   std::string name;
@@ -212,10 +216,10 @@ Result<void> DirectoryWriter::begin(const Record& first) {
                   fmt::format("unknown file {}: its name '{}' is no file name", file_.id, name));
     }
   } else {
-    name = image_file_name(file_);
+    name = form_.name_of(file_);
   }
   IMG_ASSIGN(out_, create(name));
-  composer_.begin(file_, *out_);
+  composer_->begin(file_, *out_);
   return {};
 }
 
@@ -223,7 +227,7 @@ Result<void> DirectoryWriter::end() {
   if (out_ == nullptr && memory_ == nullptr) {
     return {};
   }
-  IMG_TRY(composer_.finish());
+  IMG_TRY(composer_->finish());
   if (out_ != nullptr) {
     IMG_TRY(out_->sink.flush());
   }
@@ -244,9 +248,9 @@ Result<void> DirectoryWriter::record(const Record& record) {
   if (record.table != nullptr && record.table->name == "PagemapHead") {
     const std::uint32_t id = record.as<schema::PagemapHead>()->pages_id();
     memory_ = std::make_unique<PagesFile>(directory_, image_file_name({Kind::pages, id}), place_);
-    composer_.set_memory(*memory_);
+    composer_->set_memory(*memory_);
   }
-  return composer_.record(record);
+  return composer_->record(record);
 }
 
 Result<void> DirectoryWriter::commit() {

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "libimg/base/byte_sink.h"
+#include "libimg/criu/directory_form.h"
 #include "libimg/criu/encoder.h"
 #include "libimg/criu/wire.h"
 #include "libimg/model/record.h"
@@ -14,23 +15,15 @@
 
 namespace img::criu {
 
-struct WriterOptions {
-  unsigned img_version = 2;
-  WordOrder order;
-};
-
 /// The records of one image file as its bytes. Used for many files, one after the other.
-class FileComposer {
+class FileComposer : public AnyComposer {
  public:
   explicit FileComposer(WriterOptions options) : options_(options) {}
 
-  /// Starts on another file.
-  void begin(model::FileKey file, ByteSink& out);
-  /// Where the pages of this file's chunks go; without it they are dropped.
-  void set_memory(ByteSink& memory) { memory_ = &memory; }
-  [[nodiscard]] Result<void> record(const model::Record& record);
-  /// What comes after the last message. A file that had no record becomes one without messages.
-  [[nodiscard]] Result<void> finish();
+  void begin(model::FileKey file, ByteSink& out) override;
+  void set_memory(ByteSink& memory) override { memory_ = &memory; }
+  [[nodiscard]] Result<void> record(const model::Record& record) override;
+  [[nodiscard]] Result<void> finish() override;
 
  private:
   [[nodiscard]] Result<void> header();
@@ -55,7 +48,8 @@ class FileComposer {
 class DirectoryWriter : public model::ImageWriter {
  public:
   /// Borrows `directory`; `place` names it in messages.
-  DirectoryWriter(int directory, std::string place, WriterOptions options = {});
+  DirectoryWriter(int directory, std::string place, WriterOptions options = {},
+                  const DirectoryForm& form = criu_form());
   ~DirectoryWriter() override;
 
   [[nodiscard]] Result<void> record(const model::Record& record) override;
@@ -73,7 +67,8 @@ class DirectoryWriter : public model::ImageWriter {
 
   int directory_;
   std::string place_;
-  FileComposer composer_;
+  const DirectoryForm& form_;
+  std::unique_ptr<AnyComposer> composer_;
   model::FileKey file_;
   std::unique_ptr<OpenFile> out_;
   std::unique_ptr<PagesFile> memory_;

@@ -11,6 +11,7 @@
 #include "libimg/base/result.h"
 #include "libimg/criu/damage.h"
 #include "libimg/criu/decoder.h"
+#include "libimg/criu/directory_form.h"
 #include "libimg/criu/wire.h"
 #include "libimg/model/record.h"
 #include "schema/pack_generated.h"
@@ -34,12 +35,13 @@ struct FileContext {
 };
 
 /// Used for many files, one after the other; keeps its memory.
-class FileParser {
+class FileParser : public AnyParser {
  public:
   /// Sends the file's records to `sink`. Damage that stops the reading is the error; damage to one
   /// message, where the next can still be found, is reported, skipped, and the error at the end.
   [[nodiscard]] Result<void> parse(const FileContext& context, model::FileKey key,
-                                   const std::string& name, Bytes file, model::RecordSink& sink);
+                                   const std::string& name, Bytes file,
+                                   model::RecordSink& sink) override;
 
  private:
   struct Frame {
