@@ -48,17 +48,21 @@ void put_base64_range(TextOut& out, const Payload& payload, std::uint64_t from,
 
 }  // namespace
 
-void ExtraOut::put(const schema::KindInfo& kind, const model::Record& record, bool sizes) {
+void put_base64(TextOut& out, const Payload& payload) {
+  put_base64_range(out, payload, 0, payload.size());
+}
+
+void ExtraOut::put(const schema::KindInfo& kind, const model::Record& record, How how) {
   const Payload& payload = record.payload;
   const std::uint64_t size = payload.size();
   const PayloadRule rule = kind.payload;
   if (!has_extra(rule, record)) {
     if (size != 0) {
-      sizes ? size_text(size) : base64("_extra", payload);
+      how.sizes ? size_text(size) : base64("_extra", payload);
     }
     return;
   }
-  if (sizes) {
+  if (how.sizes) {
     if (rule != PayloadRule::ghost) {
       size_text(rule == PayloadRule::messages ? size : announced_size(rule, record).value_or(size));
     }
@@ -67,13 +71,13 @@ void ExtraOut::put(const schema::KindInfo& kind, const model::Record& record, bo
   bool exact = true;
   switch (rule) {
     case PayloadRule::semaphores:
-      exact = numbers(record.as<schema::IpcSemEntry>()->nsems(), payload);
+      exact = !how.swapped && numbers(record.as<schema::IpcSemEntry>()->nsems(), payload);
       break;
     case PayloadRule::segment:
       exact = segment(record.as<schema::IpcShmEntry>()->size(), payload);
       break;
     case PayloadRule::messages:
-      exact = messages(record.as<schema::IpcMsgEntry>()->qnum(), payload);
+      exact = !how.swapped && messages(record.as<schema::IpcMsgEntry>()->qnum(), payload);
       break;
     default:
       exact = announced_size(rule, record).value_or(size) == size;
@@ -90,7 +94,7 @@ void ExtraOut::put(const schema::KindInfo& kind, const model::Record& record, bo
 
 void ExtraOut::base64(std::string_view key, const Payload& payload) {
   emit_.key(key);
-  put_base64_range(emit_.out(), payload, 0, payload.size());
+  put_base64(emit_.out(), payload);
 }
 
 void ExtraOut::size_text(std::uint64_t size) {

@@ -13,9 +13,12 @@ class ExtraOut {
  public:
   explicit ExtraOut(Emitter& emit) : emit_(emit), message_(emit) { message_.set_shown(false); }
 
-  /// Adds the member to the entry that is open. `sizes`: say how many bytes they are, as
-  /// `crit show --nopl`, instead of giving them.
-  void put(const schema::KindInfo& kind, const model::Record& record, bool sizes);
+  struct How {
+    bool sizes;    // say how many bytes they are, as `crit show --nopl`, instead of giving them
+    bool swapped;  // numbers in them are not in our byte order: do not take them apart
+  };
+  /// Adds the member to the entry that is open.
+  void put(const schema::KindInfo& kind, const model::Record& record, How how);
 
  private:
   /// One message of a queue; the views are into the payload.
@@ -38,5 +41,8 @@ class ExtraOut {
   criu::Decoder decoder_;
   std::vector<std::byte> joined_;
 };
+
+/// All parts in quotes, base64.
+void put_base64(TextOut& out, const model::Payload& payload);
 
 }  // namespace img::json

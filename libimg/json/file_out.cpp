@@ -2,8 +2,6 @@
 #include "libimg/json/file_out.h"
 
 #include "libimg/base/assert.h"
-#include "libimg/json/base64.h"
-#include "schema/pack_generated.h"
 
 namespace img::json {
 
@@ -13,7 +11,7 @@ void FileOut::start(const schema::KindInfo& kind, ByteSink& sink, WriteOptions o
   IMG_ASSERT(!kind.crit_name.empty());
   kind_ = &kind;
   options_ = options;
-  begun_ = false;
+  noted_ = begun_ = false;
   out_.start(sink);
   emit_.start(options.pretty);
   message_.set_shown(options.pretty);
@@ -24,7 +22,7 @@ void FileOut::start(const schema::KindInfo& kind, ByteSink& sink, WriteOptions o
 
 Result<void> FileOut::record(const Record& record) {
   if (record.key.seq == 0) {
-    note(record);
+    note(record.as<schema::ImageFile>()->form(), record.payload);
     return {};
   }
   if (record.table == nullptr) {
@@ -38,7 +36,7 @@ Result<void> FileOut::record(const Record& record) {
   emit_.open('{');
   message_.members(*flatbuffers::GetRoot<flatbuffers::Table>(record.flatbuffer.data()),
                    *record.table);
-  extra_.put(*kind_, record, !options_.payload);
+  extra_.put(*kind_, record, {!options_.payload, options_.order.swapped});
   if (!record.original.empty()) {
     emit_.key("_original");
     put_base64(out_, record.original);
@@ -58,6 +56,9 @@ Result<void> FileOut::finish() {
 }
 
 void FileOut::begin_entries() {
+  if (!noted_) {
+    note(schema::FileForm::standard, {});
+  }
   if (!begun_) {
     emit_.key("entries");
     emit_.open('[');
@@ -65,28 +66,27 @@ void FileOut::begin_entries() {
   }
 }
 
-// Only what is odd about the file; crit, which would not take the file, has no word for it.
-void FileOut::note(const Record& record) {
-  const auto* const file = record.as<schema::ImageFile>();
-  const std::uint64_t tail = record.payload.size();
-  if (file->form() == schema::FileForm::standard && tail == 0) {
+// Only what is odd; crit, which would not take such a file, has no word for it.
+void FileOut::note(schema::FileForm form, const model::Payload& trailing) {
+  noted_ = true;
+  const bool big = kind_->kind == schema::Kind::inventory && options_.order.swapped;
+  const std::uint64_t tail = trailing.size();
+  if (form == schema::FileForm::standard && tail == 0 && !big) {
     return;
   }
   emit_.key("_file");
   emit_.open('{');
-  if (file->form() != schema::FileForm::standard) {
+  if (form != schema::FileForm::standard) {
     emit_.key("form");
-    put_string(out_, schema::EnumNameFileForm(file->form()));
+    put_string(out_, schema::EnumNameFileForm(form));
+  }
+  if (big) {
+    emit_.key("byte_order");
+    put_string(out_, "big");
   }
   if (tail != 0) {
     emit_.key("tail");
-    out_.put('"');
-    Base64Out base64(out_);
-    for (const Bytes part : record.payload.parts) {
-      base64.put(part);
-    }
-    base64.finish();
-    out_.put('"');
+    put_base64(out_, trailing);
   }
   emit_.close('}');
 }
@@ -95,23 +95,22 @@ void FileOut::note(const Record& record) {
 // of them is encoded oddly, each shows its own bytes of the file.
 Result<void> FileOut::chunk(const Record& record) {
   const schema::TableLayout& layout = schema::table_layout("PagemapEntry");
-  const auto* const entries = record.as<schema::PagemapChunk>()->entries();
   Bytes original = record.original;
-  for (const schema::PagemapEntry* entry : *entries) {
+  for (const schema::PagemapEntry* entry : *record.as<schema::PagemapChunk>()->entries()) {
     emit_.item();
     emit_.open('{');
     message_.members(*reinterpret_cast<const flatbuffers::Table*>(entry), layout);
     if (!record.original.empty()) {
-      const bool whole =
-          original.size() >= 4 && load<std::uint32_t>(original.data()) <= original.size() - 4;
-      if (!whole) {
-        return fail(Fault::corrupt, "pagemap", "original bytes of a chunk",
-                    "fewer entries than the chunk");
+      const std::size_t left = original.size();
+      const std::uint32_t size =
+          left < criu::kWordBytes ? 0 : options_.order.get32(original.data());
+      if (left < criu::kWordBytes || size > left - criu::kWordBytes) {
+        return fail(Fault::corrupt, std::string(kind_->name), "original bytes of a chunk",
+                    "fewer messages than it has entries");
       }
-      const Bytes own = original.subspan(4, load<std::uint32_t>(original.data()));
-      original = original.subspan(4 + own.size());
       emit_.key("_original");
-      put_base64(out_, own);
+      put_base64(out_, original.subspan(criu::kWordBytes, size));
+      original = original.subspan(criu::kWordBytes + size);
     }
     emit_.close('}');
   }

@@ -3,9 +3,11 @@
 // is there, and nothing of it is kept.
 #pragma once
 
+#include "libimg/criu/wire.h"
 #include "libimg/json/extra_out.h"
 #include "libimg/json/message_out.h"
 #include "libimg/model/record.h"
+#include "schema/pack_generated.h"
 
 namespace img::json {
 
@@ -13,6 +15,7 @@ struct WriteOptions {
   bool pretty = true;     // as `crit decode --pretty`; else as `crit decode`
   bool payload = true;    // false: how much, not what (`--nopl`); such JSON cannot be read back
   bool new_line = false;  // at the end, as crit has it on stdout and not in a file
+  criu::WordOrder order;  // of the image; if it is not ours, the inventory says so
 };
 
 /// Used for many files, one after the other; its buffers are kept.
@@ -32,7 +35,7 @@ class FileOut final : public model::RecordSink {
   [[nodiscard]] Result<void> finish();
 
  private:
-  void note(const model::Record& record);
+  void note(schema::FileForm form, const model::Payload& trailing);
   void begin_entries();
   [[nodiscard]] Result<void> chunk(const model::Record& record);
 
@@ -42,6 +45,7 @@ class FileOut final : public model::RecordSink {
   ExtraOut extra_;
   const schema::KindInfo* kind_ = nullptr;
   WriteOptions options_;
+  bool noted_ = false;  // what is odd about the file
   bool begun_ = false;  // the list of entries
 };
 
