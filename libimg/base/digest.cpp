@@ -15,7 +15,9 @@ Hash128 hash128(Bytes bytes) {
   return {hash.high64, hash.low64};
 }
 
-std::uint64_t hash64(Bytes bytes) { return XXH3_64bits(bytes.data(), bytes.size()); }
+std::uint64_t hash64(Bytes bytes, std::uint64_t seed) {
+  return XXH3_64bits_withSeed(bytes.data(), bytes.size(), seed);
+}
 
 Hasher128::Hasher128() : state_(new State) { XXH3_128bits_reset(&state_->xxh); }
 Hasher128::~Hasher128() = default;

@@ -17,7 +17,7 @@ struct Hash128 {
 };
 
 [[nodiscard]] Hash128 hash128(Bytes bytes);
-[[nodiscard]] std::uint64_t hash64(Bytes bytes);
+[[nodiscard]] std::uint64_t hash64(Bytes bytes, std::uint64_t seed = 0);
 
 /// A hash of bytes that come in pieces.
 class Hasher128 {

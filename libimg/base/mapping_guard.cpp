@@ -8,6 +8,7 @@
 #include <array>
 #include <atomic>
 #include <cstdint>
+#include <cstdlib>
 #include <cstring>
 #include <mutex>
 #include <utility>
@@ -33,6 +34,9 @@ std::vector<int> free_slots;  // returned ones; guarded by free_mutex
 
 const char* tool_name = "stasis";
 int fault_exit_code = 2;
+bool is_installed = false;
+struct sigaction usual_bus;
+struct sigaction usual_segv;
 
 void write_text(const char* text) {
   if (::write(STDERR_FILENO, text, std::strlen(text)) < 0) {
@@ -40,20 +44,39 @@ void write_text(const char* text) {
   }
 }
 
-void on_fault(int signal_number, siginfo_t* info, void*) {
-  const auto address = reinterpret_cast<std::uintptr_t>(info->si_addr);
+const Slot* find_slot(const void* at) {
+  const auto address = reinterpret_cast<std::uintptr_t>(at);
   const int used = slots_used.load(std::memory_order_acquire);
   for (int i = 0; i < used; ++i) {
     const Slot& slot = slots[static_cast<std::size_t>(i)];
     if (address < slot.end.load(std::memory_order_acquire) && address >= slot.begin.load()) {
-      write_text(tool_name);
-      write_text(": ");
-      write_text(slot.name.data());
-      write_text(": cannot be read: the file became shorter, or its disk failed, or it is damaged\n");
-      ::_exit(fault_exit_code);
+      return &slot;
     }
   }
-  ::signal(signal_number, SIG_DFL);  // the instruction runs again and takes its usual end
+  return nullptr;
+}
+
+[[noreturn]] void end_process(const Slot& slot, const char* why) {
+  write_text(tool_name);
+  write_text(": ");
+  write_text(slot.name.data());
+  write_text(": cannot be read: ");
+  write_text(why);
+  write_text("\n");
+  ::_exit(fault_exit_code);
+}
+
+void on_fault(int signal_number, siginfo_t* info, void*) {
+  // Positive codes are the kernel's own and have an address; the rest is someone's kill(2).
+  const Slot* slot = info->si_code > 0 ? find_slot(info->si_addr) : nullptr;
+  if (slot != nullptr) {
+    end_process(*slot, "the file became shorter, or its disk failed, or it is damaged");
+  }
+  // The instruction runs again and takes its usual end (a sanitizer's report, a core file).
+  ::sigaction(signal_number, signal_number == SIGBUS ? &usual_bus : &usual_segv, nullptr);
+  if (info->si_code <= 0) {
+    ::raise(signal_number);
+  }
 }
 
 int take_slot() {
@@ -79,8 +102,11 @@ MappingGuard::MappingGuard(const void* begin, std::size_t size, std::string_view
     return;
   }
   Slot& slot = slots[static_cast<std::size_t>(slot_)];
+  // Goes to a terminal as it is, so control characters are taken out here.
   const std::size_t length = std::min(name.size(), kNameBytes - 1);
-  std::memcpy(slot.name.data(), name.data(), length);
+  for (std::size_t i = 0; i < length; ++i) {
+    slot.name[i] = static_cast<unsigned char>(name[i]) < ' ' || name[i] == 0x7f ? '?' : name[i];
+  }
   slot.name[length] = '\0';
   slot.begin.store(reinterpret_cast<std::uintptr_t>(begin));
   slot.end.store(reinterpret_cast<std::uintptr_t>(begin) + size, std::memory_order_release);
@@ -96,7 +122,9 @@ MappingGuard& MappingGuard::operator=(MappingGuard&& other) noexcept {
   return *this;
 }
 
-MappingGuard::~MappingGuard() { release(); }
+MappingGuard::~MappingGuard() {
+  release();
+}
 
 void MappingGuard::release() {
   if (slot_ >= 0) {
@@ -109,12 +137,31 @@ void MappingGuard::release() {
 void install_mapping_fault_handler(const char* tool, int exit_code) {
   tool_name = tool;
   fault_exit_code = exit_code;
+  // A stack of its own: the fault may be at the end of the thread's.
+  static std::array<char, 64 * 1024> stack;
+  stack_t alternate = {};
+  alternate.ss_sp = stack.data();
+  alternate.ss_size = stack.size();
+  ::sigaltstack(&alternate, nullptr);
+
+  if (is_installed) {
+    return;
+  }
+  is_installed = true;
   struct sigaction action = {};
   action.sa_sigaction = on_fault;
-  action.sa_flags = SA_SIGINFO;
+  action.sa_flags = SA_SIGINFO | SA_ONSTACK;
   sigemptyset(&action.sa_mask);
-  sigaction(SIGBUS, &action, nullptr);
-  sigaction(SIGSEGV, &action, nullptr);
+  ::sigaction(SIGBUS, &action, &usual_bus);
+  ::sigaction(SIGSEGV, &action, &usual_segv);
+}
+
+void mapping_is_damaged(const void* inside, const char* why) {
+  const Slot* slot = find_slot(inside);
+  if (slot != nullptr && is_installed) {
+    end_process(*slot, why);
+  }
+  std::abort();
 }
 
 }  // namespace img

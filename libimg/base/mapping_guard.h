@@ -29,4 +29,8 @@ class MappingGuard {
 /// process's use of mappings.
 void install_mapping_fault_handler(const char* tool, int exit_code);
 
+/// For the assertion of a foreign library about bytes in a mapping: ends the process as a fault at
+/// `inside` would, where the handler is installed and the mapping registered; else aborts.
+[[noreturn]] void mapping_is_damaged(const void* inside, const char* why);
+
 }  // namespace img

@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: MIT
+// A pack while it grows. Each byte passes through here once: it is hashed while it is in the cache
+// and handed to the kernel in large writes. From creation to release() the writer holds the lease
+// on the file, by which others see that it is not a leftover.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "libimg/base/bytes.h"
+#include "libimg/base/result.h"
+#include "libimg/base/unique_fd.h"
+#include "libimg/store/id.h"
+
+namespace img::store {
+
+class PackWriter {
+ public:
+  /// `packs` is the directory, and must outlive the writer; `place` is the store's, for errors.
+  [[nodiscard]] static Result<std::unique_ptr<PackWriter>> create(int packs,
+                                                                  const std::string& place);
+  PackWriter(const PackWriter&) = delete;
+  PackWriter& operator=(const PackWriter&) = delete;
+  /// Removes the files, unless keep() was called.
+  ~PackWriter();
+
+  [[nodiscard]] const Id& id() const { return id_; }
+  /// What has been appended, padding included.
+  [[nodiscard]] std::uint64_t size() const { return size_; }
+
+  /// Where the next append with this alignment (a power of two) will begin.
+  [[nodiscard]] std::uint64_t next_offset(std::uint64_t alignment) const;
+  /// Pads up to next_offset(alignment), then appends.
+  [[nodiscard]] Result<void> append(Bytes bytes, std::uint64_t alignment);
+
+  struct Sealed {
+    std::uint64_t bytes = 0;
+    Id hashes_digest;
+  };
+  /// Nothing is appended after this. Both files are on stable storage; the directory is not yet.
+  [[nodiscard]] Result<Sealed> seal();
+  /// The commit that refers to the pack is done: the files stay.
+  void keep() { keep_ = true; }
+
+ private:
+  struct Hashing;
+  PackWriter(int packs, std::string place);
+  [[nodiscard]] Result<void> pad(std::uint64_t offset);
+  [[nodiscard]] Result<void> append_buffered(Bytes bytes);
+  [[nodiscard]] Result<void> append_direct(Bytes bytes);
+  [[nodiscard]] Result<void> flush();
+  [[nodiscard]] Result<void> write_blocks(Bytes blocks);
+  [[nodiscard]] Result<void> flush_hashes();
+
+  int packs_;
+  std::string place_;
+  Id id_;
+  std::string thing_;
+  UniqueFd file_;
+  UniqueFd hash_file_;
+  std::uint64_t size_ = 0;     // written and buffered
+  std::uint64_t written_ = 0;  // whole blocks in the file
+  std::vector<std::byte> buffer_;
+  std::size_t buffered_ = 0;
+  std::unique_ptr<Hashing> hashing_;
+  std::uint64_t hashes_written_ = 0;
+  bool keep_ = false;
+};
+
+}  // namespace img::store

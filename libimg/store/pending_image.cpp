@@ -1,0 +1,274 @@
+// SPDX-License-Identifier: MIT
+#include "libimg/store/pending_image.h"
+
+#include <algorithm>
+#include <chrono>
+
+#include "libimg/base/file.h"
+#include "libimg/base/image_name.h"
+#include "libimg/store/catalogue.h"
+#include "libimg/store/changes.h"
+#include "libimg/store/pack_file.h"
+#include "libimg/store/record_table.h"
+#include "libimg/store/value.h"
+#include "schema/pack_generated.h"
+
+namespace img::store {
+namespace {
+
+// A transaction keeps its pages in the heap until its commit.
+constexpr std::size_t kBatchBytes = 4 << 20;
+constexpr std::size_t kBatchRecords = 16384;
+constexpr std::size_t kAloneBytes = 1 << 20;
+
+std::uint64_t realtime_ns() {
+  return static_cast<std::uint64_t>(
+      std::chrono::nanoseconds(std::chrono::system_clock::now().time_since_epoch()).count());
+}
+
+}  // namespace
+
+Failure PendingImage::name_is_taken() const {
+  return fail(Fault::conflict, store_->place() + "::" + draft_.name, "write image",
+              "there is an image of that name", "--force replaces it");
+}
+
+Result<std::unique_ptr<PendingImage>> PendingImage::begin(std::shared_ptr<const Store> store,
+                                                          HeaderDraft draft, NameTaken taken) {
+  IMG_TRY(check_image_name(draft.name));
+  IMG_TRY(check_image_name(draft.series));
+  if (draft.id.is_zero()) {
+    draft.id = Id::random();
+  }
+  std::unique_ptr<PendingImage> image(new PendingImage(std::move(store), std::move(draft), taken));
+  {
+    IMG_ASSIGN(const Snapshot now, image->store_->snapshot());
+    IMG_ASSIGN(const bool is_taken, has_image(*now, image->draft_.name));
+    if (is_taken && taken == NameTaken::refuse) {
+      return image->name_is_taken();
+    }
+  }
+  if (!image->store_->is_writable()) {
+    return fail(Fault::denied, image->store_->place(), "write", "the store can only be read");
+  }
+  IMG_ASSIGN(image->pack_, PackWriter::create(image->store_->packs(), image->store_->place()));
+  image->draft_.packs.insert(image->draft_.packs.begin(), image->pack_->id());
+  if (image->draft_.parent) {
+    IMG_TRY(image->write_pending());  // so that gc knows that the parent is needed
+  }
+  return image;
+}
+
+PendingImage::~PendingImage() {
+  if (!committed_ && is_pending_) {
+    // What this cannot remove, img-gc will: the lease ends with us.
+    static_cast<void>(purge_pending(*store_, draft_.commit));
+  }
+}
+
+Result<std::uint64_t> PendingImage::append(std::span<const Bytes> parts, std::uint64_t alignment) {
+  const std::uint64_t offset = pack_->next_offset(alignment);
+  for (const Bytes part : parts) {
+    IMG_TRY(pack_->append(part, alignment));
+    draft_.pack_bytes += part.size();
+    alignment = 1;
+  }
+  return offset;
+}
+
+Result<void> PendingImage::put(const RecordPlace& place, const Envelope& record,
+                               std::span<const Bytes> payload) {
+  if (record.flatbuffer.size() + (record.original ? record.original->size() : 0) >
+      kMaxRecordBytes) {
+    return fail(Fault::limit, store_->place() + "::" + draft_.name, "write record",
+                "is larger than 64 MiB");
+  }
+  Envelope value = record;
+  value.kind = static_cast<std::uint16_t>(place.kind);
+  std::uint64_t payload_size = 0;
+  for (const Bytes part : payload) {
+    payload_size += part.size();
+  }
+  if (payload_size > kMaxInlinePayload) {
+    IMG_ASSIGN(const std::uint64_t offset,
+               append(payload, payload_size >= kLongRunBytes ? kBlockBytes : 8));
+    value.run = PackRun{0, offset, payload_size};
+    payload = {};
+    payload_size = 0;
+  }
+  const std::uint64_t size = envelope_size(value, payload_size);
+  const bool is_extents =
+      place.kind == schema::Kind::extents || place.kind == schema::Kind::extents_shmem;
+  draft_.records += is_extents ? 0 : 1;
+  draft_.record_bytes += size;
+  if (size > kAloneBytes) {
+    return put_alone(place, value, payload);
+  }
+  Batch& batch = is_extents ? extents_ : records_;
+  if (batch.bytes.size() + size > kBatchBytes || batch.records.size() == kBatchRecords) {
+    IMG_TRY(flush(batch));
+  }
+  const std::size_t offset = batch.bytes.size();
+  batch.bytes.resize(offset + size);
+  encode_envelope(value, payload, batch.bytes.data() + offset);
+  batch.records.push_back(
+      {place, static_cast<std::uint32_t>(offset), static_cast<std::uint32_t>(size)});
+  return {};
+}
+
+Result<void> PendingImage::put_alone(const RecordPlace& place, const Envelope& record,
+                                     std::span<const Bytes> payload) {
+  IMG_TRY(flush(records_));
+  IMG_ASSIGN(const auto txn, store_->write());
+  IMG_TRY(enter(*txn));
+  const Key key = Key::record(draft_.commit, place);
+  std::uint64_t payload_size = 0;
+  for (const Bytes part : payload) {
+    payload_size += part.size();
+  }
+  IMG_ASSIGN(const auto room,
+             txn->reserve(key, envelope_size(record, payload_size), WriteTxn::Put::add));
+  encode_envelope(record, payload, room.data());
+  seal_envelope(key.bytes(), room);
+  IMG_TRY(txn->commit());
+  is_pending_ = true;
+  return {};
+}
+
+// Gives the image its number, and puts a pending header where gc and a crash's heirs find it.
+Result<void> PendingImage::enter(WriteTxn& txn) {
+  if (is_pending_) {
+    return {};
+  }
+  IMG_ASSIGN(const auto number, get_number(txn, Key::counter(), "counter"));
+  if (!number || *number == 0) {
+    return fail(Fault::corrupt, store_->place(), "read counter", "is not there");
+  }
+  draft_.commit = *number;
+  IMG_TRY(put_number(txn, Key::counter(), *number + 1));
+  flatbuffers::FlatBufferBuilder builder;
+  return put_table(txn, Key::pending(draft_.commit), draft_.write(builder), WriteTxn::Put::add);
+}
+
+Result<void> PendingImage::write_pending() {
+  IMG_ASSIGN(const auto txn, store_->write());
+  IMG_ASSIGN(const auto parent, txn->get(Key::image(*draft_.parent)));
+  if (!parent) {
+    return fail(Fault::missing, store_->place(), "write image",
+                "its parent " + draft_.parent->hex() + " is not in the store");
+  }
+  IMG_TRY(enter(*txn));
+  IMG_TRY(txn->commit());
+  is_pending_ = true;
+  return {};
+}
+
+Result<void> PendingImage::flush(Batch& batch) {
+  if (batch.records.empty()) {
+    return {};
+  }
+  IMG_ASSIGN(const auto txn, store_->write());
+  IMG_TRY(enter(*txn));
+  IMG_TRY(write_batch(*txn, batch));
+  IMG_TRY(txn->commit());
+  is_pending_ = true;
+  batch.bytes.clear();
+  batch.records.clear();
+  return {};
+}
+
+Result<void> PendingImage::write_batch(WriteTxn& txn, Batch& batch) {
+  const auto by_place = [](const Waiting& a, const Waiting& b) { return a.place < b.place; };
+  if (!std::is_sorted(batch.records.begin(), batch.records.end(), by_place)) {
+    std::sort(batch.records.begin(), batch.records.end(), by_place);
+  }
+  if (batch.records.empty()) {
+    return {};
+  }
+  // Where all keys come after what is there, LMDB fills page after page.
+  WriteTxn::Put put = WriteTxn::Put::add;
+  {
+    IMG_ASSIGN(Cursor cursor, txn.cursor());
+    IMG_ASSIGN(const auto later,
+               cursor.seek(Key::record(draft_.commit, batch.records.front().place)));
+    put = later ? WriteTxn::Put::add : WriteTxn::Put::append;
+  }
+  for (const Waiting& record : batch.records) {
+    const Key key = Key::record(draft_.commit, record.place);
+    auto room = txn.reserve(key, record.size, put);
+    if (!room) {
+      return fail(std::move(room).error());
+    }
+    std::memcpy(room->data(), batch.bytes.data() + record.offset, record.size);
+    seal_envelope(key.bytes(), *room);
+  }
+  return {};
+}
+
+Result<void> PendingImage::commit() {
+  PackWriter::Sealed sealed;
+  if (pack_->size() == 0) {
+    draft_.packs.erase(draft_.packs.begin());
+  } else {
+    IMG_ASSIGN(sealed, pack_->seal());
+    IMG_TRY(sync_file(store_->packs(), store_->place() + "/packs"));
+  }
+  IMG_ASSIGN(const auto txn, store_->write());
+  IMG_TRY(enter(*txn));
+  IMG_TRY(write_batch(*txn, records_));
+  IMG_TRY(write_batch(*txn, extents_));
+  IMG_TRY(make_visible(*txn, sealed));
+  IMG_TRY(txn->commit());
+  committed_ = true;
+  if (sealed.bytes != 0) {
+    pack_->keep();
+  }
+  pack_.reset();  // ends the lease
+  return {};
+}
+
+Result<void> PendingImage::take_name(WriteTxn& txn) {
+  IMG_ASSIGN(const bool is_taken, has_image(txn, draft_.name));
+  if (!is_taken) {
+    return {};
+  }
+  if (taken_ == NameTaken::refuse) {
+    return name_is_taken();
+  }
+  IMG_ASSIGN(const ImageRow old, find_image(txn, draft_.name));
+  if (old.pinned) {
+    return fail(Fault::conflict, store_->place() + "::" + draft_.name, "replace image",
+                "it is pinned", "--unpin it first");
+  }
+  IMG_ASSIGN(const auto children, children_of(txn, old.id));
+  // One that others need stays, without a name, as long as they do.
+  const bool is_needed = !children.empty() || draft_.parent == old.id;
+  return is_needed ? Result<void>() : hide_image(txn, old);
+}
+
+Result<void> PendingImage::make_visible(WriteTxn& txn, const PackWriter::Sealed& sealed) {
+  IMG_ASSIGN(const auto same, txn.get(Key::image(draft_.id)));
+  if (same) {
+    return fail(Fault::conflict, store_->place() + "::" + draft_.name, "write image",
+                "the store has this very image already");
+  }
+  IMG_TRY(take_name(txn));
+  draft_.created_ns = realtime_ns();
+  flatbuffers::FlatBufferBuilder builder;
+  if (sealed.bytes != 0) {
+    builder.ForceDefaults(true);
+    const schema::Id128 digest = sealed.hashes_digest.to_schema();
+    builder.Finish(schema::CreatePack(builder, sealed.bytes, draft_.created_ns, &digest));
+    IMG_TRY(put_table(txn, Key::pack(pack_->id()),
+                      std::as_bytes(std::span(builder.GetBufferPointer(), builder.GetSize())),
+                      WriteTxn::Put::add));
+    IMG_TRY(put_number(txn, Key::usage(pack_->id(), draft_.commit), draft_.pack_bytes));
+  }
+  IMG_TRY(put_table(txn, Key::commit(draft_.commit), draft_.write(builder), WriteTxn::Put::add));
+  IMG_TRY(put_number(txn, Key::image(draft_.id), draft_.commit));
+  IMG_TRY(put_name(txn, draft_.name, draft_.id, draft_.commit, false));
+  IMG_TRY(txn.remove(Key::pending(draft_.commit)));
+  return {};
+}
+
+}  // namespace img::store
