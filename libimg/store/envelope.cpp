@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "libimg/store/envelope.h"
 
-#define XXH_INLINE_ALL
-#include <xxhash.h>
+#include "libimg/base/digest.h"
 
 namespace img::store {
 namespace {
@@ -32,8 +31,7 @@ std::uint64_t padded(std::uint64_t size) {
 }
 
 std::uint64_t checksum(Bytes key, Bytes value) {
-  const Bytes covered = value.subspan(sizeof(Head::checksum));
-  return XXH3_64bits_withSeed(covered.data(), covered.size(), XXH3_64bits(key.data(), key.size()));
+  return hash64(value.subspan(sizeof(Head::checksum)), hash64(key));
 }
 
 std::byte* put(std::byte* to, Bytes bytes) {

@@ -3,10 +3,9 @@
 
 #include <fcntl.h>
 
-#define XXH_INLINE_ALL
 #include <fmt/core.h>
-#include <xxhash.h>
 
+#include "libimg/base/digest.h"
 #include "libimg/base/file.h"
 #include "libimg/store/pack_file.h"
 
@@ -22,6 +21,10 @@ Result<MappedFile> map_exactly(int packs, const std::string& name, std::uint64_t
                 fmt::format("has {} bytes where it was sealed with {}", size, bytes));
   }
   return MappedFile::map(fd.get(), size, thing);
+}
+
+Hash128 load_hash(const std::byte* from) {
+  return {load<std::uint64_t>(from + 8), load<std::uint64_t>(from)};
 }
 
 }  // namespace
@@ -51,14 +54,13 @@ Result<void> verify_pack(int packs, const Id& id, std::uint64_t bytes, const Id&
   IMG_ASSIGN(const MappedFile pack, map_exactly(packs, pack_file_name(id), bytes, thing));
   IMG_ASSIGN(const MappedFile hashes,
              map_exactly(packs, hash_file_name(id), blocks * kHashBytes, hash_thing));
-  const XXH128_hash_t digest = XXH3_128bits(hashes.bytes().data(), hashes.bytes().size());
-  if (digest.high64 != hashes_digest.hi || digest.low64 != hashes_digest.lo) {
+  const Hash128 digest = hash128(hashes.bytes());
+  if (digest.hi != hashes_digest.hi || digest.lo != hashes_digest.lo) {
     return fail(Fault::corrupt, hash_thing, "verify", "does not match its digest");
   }
   for (std::uint64_t block = 0; block < blocks; ++block) {
-    const auto is = XXH3_128bits(pack.bytes().data() + block * kBlockBytes, kBlockBytes);
-    const auto should = load<XXH128_hash_t>(hashes.bytes().data() + block * kHashBytes);
-    if (XXH128_isEqual(is, should) == 0) {
+    const Hash128 is = hash128(pack.bytes().subspan(block * kBlockBytes, kBlockBytes));
+    if (is != load_hash(hashes.bytes().data() + block * kHashBytes)) {
       return fail(Fault::corrupt, thing, "verify",
                   fmt::format("block {} does not match its hash", block));
     }

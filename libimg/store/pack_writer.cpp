@@ -4,9 +4,6 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
-#define XXH_INLINE_ALL
-#include <xxhash.h>
-
 #include <algorithm>
 #include <array>
 
@@ -25,16 +22,7 @@ constexpr std::array<std::byte, kBlockBytes> kZeros{};
 
 }  // namespace
 
-struct PackWriter::Hashing {
-  XXH3_state_t digest;
-  std::vector<XXH128_hash_t> pending;  // not yet in the file
-};
-static_assert(sizeof(XXH128_hash_t) == kHashBytes);
-
-PackWriter::PackWriter(int packs, std::string place)
-    : packs_(packs), place_(std::move(place)), hashing_(std::make_unique<Hashing>()) {
-  XXH3_128bits_reset(&hashing_->digest);
-}
+PackWriter::PackWriter(int packs, std::string place) : packs_(packs), place_(std::move(place)) {}
 
 Result<std::unique_ptr<PackWriter>> PackWriter::create(int packs, const std::string& place) {
   for (;;) {
@@ -122,22 +110,24 @@ Result<void> PackWriter::flush() {
 
 Result<void> PackWriter::write_blocks(Bytes blocks) {
   for (std::size_t at = 0; at < blocks.size(); at += kBlockBytes) {
-    hashing_->pending.push_back(XXH3_128bits(blocks.data() + at, kBlockBytes));
+    const Hash128 hash = hash128(blocks.subspan(at, kBlockBytes));
+    hashes_.push_back(hash.lo);
+    hashes_.push_back(hash.hi);
   }
   IMG_TRY(write_at(file_.get(), written_, blocks, thing_));
   written_ += blocks.size();
-  return hashing_->pending.size() * kHashBytes >= kWriteBytes ? flush_hashes() : Result<void>();
+  return hashes_.size() * sizeof(std::uint64_t) >= kWriteBytes ? flush_hashes() : Result<void>();
 }
 
 Result<void> PackWriter::flush_hashes() {
   if (!hash_file_.is_open()) {
     IMG_ASSIGN(hash_file_, create_file(packs_, hash_file_name(id_), thing_));
   }
-  const Bytes bytes = std::as_bytes(std::span(hashing_->pending));
-  XXH3_128bits_update(&hashing_->digest, bytes.data(), bytes.size());
+  const Bytes bytes = std::as_bytes(std::span(hashes_));
+  hashes_digest_.add(bytes);
   IMG_TRY(write_at(hash_file_.get(), hashes_written_, bytes, thing_));
   hashes_written_ += bytes.size();
-  hashing_->pending.clear();
+  hashes_.clear();
   return {};
 }
 
@@ -148,8 +138,8 @@ Result<PackWriter::Sealed> PackWriter::seal() {
   IMG_TRY(flush_hashes());
   IMG_TRY(sync_file(file_.get(), thing_));
   IMG_TRY(sync_file(hash_file_.get(), thing_));
-  const XXH128_hash_t digest = XXH3_128bits_digest(&hashing_->digest);
-  return Sealed{size_, {digest.high64, digest.low64}};
+  const Hash128 digest = hashes_digest_.finish();
+  return Sealed{size_, {digest.hi, digest.lo}};
 }
 
 }  // namespace img::store

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "libimg/base/bytes.h"
+#include "libimg/base/digest.h"
 #include "libimg/base/result.h"
 #include "libimg/base/unique_fd.h"
 #include "libimg/store/id.h"
@@ -45,7 +46,6 @@ class PackWriter {
   void keep() { keep_ = true; }
 
  private:
-  struct Hashing;
   PackWriter(int packs, std::string place);
   [[nodiscard]] Result<void> pad(std::uint64_t offset);
   [[nodiscard]] Result<void> append_buffered(Bytes bytes);
@@ -64,7 +64,8 @@ class PackWriter {
   std::uint64_t written_ = 0;  // whole blocks in the file
   std::vector<std::byte> buffer_;
   std::size_t buffered_ = 0;
-  std::unique_ptr<Hashing> hashing_;
+  std::vector<std::uint64_t> hashes_;  // lo and hi of those not yet in their file
+  Hasher128 hashes_digest_;
   std::uint64_t hashes_written_ = 0;
   bool keep_ = false;
 };
