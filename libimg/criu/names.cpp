@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "libimg/criu/names.h"
 
-#include <fmt/core.h>
-
 #include <charconv>
 #include <unordered_map>
 
@@ -74,19 +72,6 @@ std::optional<FileKey> parse_file_name(std::string_view name) {
     return std::nullopt;
   }
   return key;
-}
-
-std::string image_file_name(FileKey file) {
-  const Kind kind = file.kind == Kind::zombie ? Kind::core : file.kind;
-  const KindInfo& info = schema::kind_info(kind);
-  const std::size_t percent = info.file_name.find('%');
-  if (percent == std::string_view::npos) {
-    return std::string(info.file_name);
-  }
-  const std::string_view before = info.file_name.substr(0, percent);
-  const std::string_view after = info.file_name.substr(percent + 2);
-  return info.file_name[percent + 1] == 'x' ? fmt::format("{}{:x}{}", before, file.id, after)
-                                            : fmt::format("{}{}{}", before, file.id, after);
 }
 
 }  // namespace img::criu

@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: MIT
+// An image of a store as records that flow. The memory of a PagemapChunk is kept as runs of pages
+// in packs, listed in an ExtentChunk; neither is seen from outside.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "libimg/model/record.h"
+#include "libimg/store/image_view.h"
+#include "libimg/store/pending_image.h"
+
+namespace img::model {
+
+/// Holds one snapshot of the store from its opening on: what others write or remove meanwhile
+/// changes nothing for it. Records stay valid as long as the reader, not only inside the sink.
+class StoreImageReader final : public ImageReader {
+ public:
+  /// Without a name, the newest image that has one.
+  [[nodiscard]] static Result<std::unique_ptr<StoreImageReader>> open(
+      std::shared_ptr<const store::Store> store, std::string_view name = {});
+  /// `row` is of `now`.
+  StoreImageReader(std::shared_ptr<const store::Store> store, store::Snapshot now,
+                   const store::ImageRow& row)
+      : view_(std::move(store), std::move(now), row) {}
+
+  [[nodiscard]] const schema::ImageHeader& header() const override { return view_.header(); }
+  [[nodiscard]] const std::string& place() const override { return view_.place(); }
+  [[nodiscard]] Result<ImageReader*> parent() override;
+  [[nodiscard]] Result<std::vector<FileKey>> files() override;
+  [[nodiscard]] Result<void> read(FileKey file, RecordSink& sink) override;
+  [[nodiscard]] std::string file_name(FileKey file) const override;
+
+  [[nodiscard]] const store::ImageView& view() const { return view_; }
+
+ private:
+  [[nodiscard]] Result<Record> make_record(const store::StoredRecord& stored) const;
+  [[nodiscard]] Result<Payload> memory_of(const store::StoredRecord& chunk) const;
+
+  store::ImageView view_;
+  std::mutex parent_mutex_;
+  std::unique_ptr<StoreImageReader> parent_;
+};
+
+/// Writes an image into a store. `draft` says what it is called and where it comes from.
+class StoreImageWriter final : public ImageWriter {
+ public:
+  [[nodiscard]] static Result<std::unique_ptr<StoreImageWriter>> begin(
+      std::shared_ptr<const store::Store> store, store::HeaderDraft draft,
+      store::NameTaken taken = store::NameTaken::refuse);
+
+  [[nodiscard]] Result<void> record(const Record& record) override;
+  [[nodiscard]] Result<void> commit() override { return image_->commit(); }
+
+  /// May be changed until commit().
+  [[nodiscard]] store::HeaderDraft& header() { return image_->header(); }
+
+ private:
+  explicit StoreImageWriter(std::unique_ptr<store::PendingImage> image)
+      : image_(std::move(image)) {}
+  [[nodiscard]] Result<void> check_order(const Record& record);
+  [[nodiscard]] Result<void> put_memory(const Record& record);
+  [[nodiscard]] Failure refuse(const Record& record, std::string why) const;
+
+  std::unique_ptr<store::PendingImage> image_;
+  RecordKey last_;
+  flatbuffers::FlatBufferBuilder builder_;
+};
+
+}  // namespace img::model

@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: MIT
+#include <fmt/core.h>
+
+#include "libimg/model/file_name.h"
+#include "libimg/model/pagemap.h"
+#include "libimg/model/store_image.h"
+#include "libimg/model/stored_place.h"
+#include "libimg/store/record_table.h"
+#include "schema/pack_generated.h"
+
+namespace img::model {
+
+Result<std::unique_ptr<StoreImageWriter>> StoreImageWriter::begin(
+    std::shared_ptr<const store::Store> store, store::HeaderDraft draft, store::NameTaken taken) {
+  const std::uint32_t page_size = draft.page_size;
+  if (page_size < 4096 || page_size > (1U << 20) || (page_size & (page_size - 1)) != 0) {
+    return fail(Fault::corrupt, store->place() + "::" + draft.name, "write image",
+                fmt::format("pages of {} bytes", page_size));
+  }
+  IMG_ASSIGN(auto image, store::PendingImage::begin(std::move(store), std::move(draft), taken));
+  return std::unique_ptr<StoreImageWriter>(new StoreImageWriter(std::move(image)));
+}
+
+Failure StoreImageWriter::refuse(const Record& record, std::string why) const {
+  return fail(Fault::corrupt, image_->store().place(),
+              fmt::format("write {}, record {}", image_file_name(record.key.file), record.key.seq),
+              std::move(why));
+}
+
+// A file read back must be whole, so it is never stored with a hole in its numbers.
+Result<void> StoreImageWriter::check_order(const Record& record) {
+  const bool is_next =
+      record.key.file == last_.file ? record.key.seq == last_.seq + 1 : record.key.seq <= 1;
+  if (!is_next) {
+    return refuse(record, "does not follow the record before it");
+  }
+  last_ = record.key;
+  return {};
+}
+
+Result<void> StoreImageWriter::record(const Record& record) {
+  IMG_TRY(check_order(record));
+  const store::RecordPlace place = stored_place(record.key);
+  const bool has_table = !store::record_table(place).empty();
+  if (has_table != !record.flatbuffer.empty() ||
+      (has_table && !store::is_record_table(record.flatbuffer, place))) {
+    return refuse(record, "its bytes are not a table of its kind");
+  }
+  store::Envelope value;
+  value.flatbuffer = record.flatbuffer;
+  if (!record.original.empty()) {
+    value.original = record.original;
+  }
+  if (is_chunk(record.key)) {
+    IMG_TRY(put_memory(record));
+    return image_->put(place, value, {});
+  }
+  return image_->put(place, value, record.payload.parts);
+}
+
+Result<void> StoreImageWriter::put_memory(const Record& record) {
+  const std::uint64_t page_size = image_->header().page_size;
+  const auto& chunk = *record.as<schema::PagemapChunk>();
+  const auto bytes = present_bytes(chunk, page_size);
+  if (!bytes || *bytes != record.payload.size()) {
+    return refuse(record, fmt::format("has {} bytes of memory where its entries say {}",
+                                      record.payload.size(), bytes.value_or(0)));
+  }
+  if (*bytes == 0) {
+    return {};
+  }
+  IMG_ASSIGN(std::uint64_t offset, image_->append(record.payload.parts, page_size));
+  std::vector<schema::Extent> extents;
+  PageRun extent;
+  const auto add = [&] {
+    if (extent.pages != 0) {
+      const std::uint64_t stored = extent.pages * page_size;
+      extents.emplace_back(extent.address / page_size, extent.pages, 0U, schema::Encoding::raw,
+                           offset, stored);
+      offset += stored;
+    }
+  };
+  for (const schema::PagemapEntry* entry : *chunk.entries()) {
+    const PageRun run = page_run(*entry);
+    if (!run.is_present() || run.pages == 0) {
+      continue;
+    }
+    if (extent.pages != 0 && extent.address + extent.pages * page_size == run.address) {
+      extent.pages += run.pages;
+      continue;
+    }
+    add();
+    extent = run;
+  }
+  add();
+  builder_.Clear();
+  builder_.Finish(schema::CreateExtentChunk(builder_, builder_.CreateVectorOfStructs(extents)));
+  store::Envelope value;
+  value.flatbuffer = std::as_bytes(std::span(builder_.GetBufferPointer(), builder_.GetSize()));
+  return image_->put(extents_of(record.key), value, {});
+}
+
+}  // namespace img::model
