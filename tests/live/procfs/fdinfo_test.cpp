@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: MIT
+#include "live/procfs/fdinfo.h"
+
+#include <fcntl.h>
+#include <gtest/gtest.h>
+
+namespace img::procfs {
+namespace {
+
+constexpr std::string_view kCommon = "pos:\t10\nflags:\t02100002\nmnt_id:\t27\nino:\t10955154\n";
+
+FdInfo parsed(const std::string& more) {
+  auto out = parse_fdinfo(std::string(kCommon) + more);
+  EXPECT_TRUE(out.has_value()) << out.error().line();
+  return out ? *out : FdInfo{};
+}
+
+bool refused(const std::string& more) {
+  return !parse_fdinfo(std::string(kCommon) + more).has_value();
+}
+
+TEST(FdInfo, Common) {
+  const FdInfo file = parsed("something new: 5\n");
+  EXPECT_EQ(file.position, 10);
+  EXPECT_EQ(file.flags, static_cast<unsigned>(O_RDWR | O_CLOEXEC | 0100000));
+  EXPECT_EQ(file.mount, 27);
+  EXPECT_EQ(file.inode, 10955154U);
+  EXPECT_TRUE(refused("pos: x\n"));
+}
+
+TEST(FdInfo, Eventfd) {
+  const FdInfo file =
+      parsed("eventfd-count:               1f\neventfd-id: 1\neventfd-semaphore: 1\n");
+  ASSERT_TRUE(file.eventfd);
+  EXPECT_EQ(file.eventfd->count, 0x1fU);
+  EXPECT_TRUE(file.eventfd->semaphore);
+}
+
+TEST(FdInfo, Epoll) {
+  const FdInfo file = parsed(
+      "tfd:        5 events:       19 data: ffffffff00000005  pos:0 ino:fbf23 sdev:f\n"
+      "tfd:        6 events: 80000001 data:                6\n");
+  ASSERT_EQ(file.epoll.size(), 2U);
+  EXPECT_EQ(file.epoll[0].fd, 5U);
+  EXPECT_EQ(file.epoll[0].events, 0x19U);
+  EXPECT_EQ(file.epoll[0].data, 0xffffffff00000005U);
+  EXPECT_EQ(file.epoll[0].inode, 0xfbf23U);
+  EXPECT_EQ(file.epoll[1].events, 0x80000001U);
+  EXPECT_TRUE(refused("tfd: 5 events: zz\n"));
+}
+
+TEST(FdInfo, Timerfd) {
+  const FdInfo file = parsed(
+      "clockid: 1\nticks: 3\nsettime flags: 01\nit_value: (4, 999999999)\nit_interval: (5, 0)\n");
+  ASSERT_TRUE(file.timerfd);
+  EXPECT_EQ(file.timerfd->ticks, 3U);
+  EXPECT_EQ(file.timerfd->settime_flags, 1U);
+  EXPECT_EQ(file.timerfd->value[1], 999999999);
+  EXPECT_EQ(file.timerfd->interval[0], 5);
+  EXPECT_TRUE(refused("it_value: (4)\n"));
+}
+
+TEST(FdInfo, Inotify) {
+  const FdInfo file = parsed(
+      "inotify wd:a ino:3c51a sdev:fe00000 mask:fff ignored_mask:0 fhandle-bytes:8 fhandle-type:1 "
+      "f_handle:1ac5030000000000\ninotify wd:1 ino:1 sdev:1 mask:1 ignored_mask:0\n");
+  ASSERT_EQ(file.inotify.size(), 2U);
+  EXPECT_EQ(file.inotify[0].descriptor, 10);
+  EXPECT_EQ(file.inotify[0].device, 0xfe00000U);
+  EXPECT_EQ(file.inotify[0].handle.handle, "1ac5030000000000");
+  EXPECT_TRUE(file.inotify[1].handle.handle.empty());
+}
+
+TEST(FdInfo, LocksAndOthers) {
+  const FdInfo file = parsed(
+      "lock:\t1: POSIX  ADVISORY  WRITE 15618 fe:00:10955154 5 14\n"
+      "lock:\t2: FLOCK  ADVISORY  READ  99 fe:00:10955154 0 EOF\n"
+      "lock:\t2: -> FLOCK  ADVISORY  READ  98 fe:00:10955154 0 EOF\n"
+      "sigmask:\t0000000000000200\nPid:\t-1\nscm_fds: 2\nSqMask: 0x7\nfanotify flags:0 "
+      "event-flags:0\n");
+  ASSERT_EQ(file.locks.size(), 2U);
+  EXPECT_EQ(file.locks[0].kind, "POSIX");
+  EXPECT_TRUE(file.locks[0].writes);
+  EXPECT_EQ(file.locks[0].device_major, 0xfeU);
+  EXPECT_EQ(file.locks[0].start, 5U);
+  EXPECT_EQ(file.locks[0].end, 14U);
+  EXPECT_FALSE(file.locks[1].end);
+  EXPECT_EQ(file.signalfd_mask, 0x200U);
+  EXPECT_EQ(file.pidfd, -1);
+  EXPECT_EQ(file.scm_fds, 2U);
+  EXPECT_TRUE(file.io_uring);
+  EXPECT_EQ(file.fanotify.size(), 1U);
+  EXPECT_TRUE(refused("lock:\t1: POSIX ADVISORY WRITE x\n"));
+}
+
+}  // namespace
+}  // namespace img::procfs
