@@ -15,7 +15,7 @@ struct WriteOptions {
   bool pretty = true;     // as `crit decode --pretty`; else as `crit decode`
   bool payload = true;    // false: how much, not what (`--nopl`); such JSON cannot be read back
   bool new_line = false;  // at the end, as crit has it on stdout and not in a file
-  criu::WordOrder order;  // of the image; if it is not ours, the inventory says so
+  criu::WordOrder order = {};  // of the image; if it is not ours, the inventory says so
 };
 
 /// Used for many files, one after the other; its buffers are kept.

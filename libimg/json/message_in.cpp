@@ -3,7 +3,6 @@
 
 #include <fmt/core.h>
 
-#include "libimg/base/text.h"
 #include "libimg/criu/decoder.h"
 #include "libimg/json/base64.h"
 
@@ -260,7 +259,7 @@ Result<void> MessageIn::use_exact(Open& open) {
     bool same = true;
     const auto use = [&](std::uint64_t& text) {
       same = same && at < exact_.size() && exact_[at].slot == field.slot &&
-             escaped(text_at(exact_[at].string)) == text_at(text);
+             shown_text(text_at(exact_[at].string)) == text_at(text);
       if (same) {
         text = exact_[at++].string;
       }

@@ -138,7 +138,7 @@ void MessageOut::text(const FieldLayout& field, std::string_view value) {
     put_string(emit_.out(), value);
     return;
   }
-  put_string(emit_.out(), escaped(value));
+  put_string(emit_.out(), shown_text(value));
   emit_.key(field.json_name, "_", "_base64");
   put_base64(emit_.out(), as_bytes(value));
 }
@@ -151,7 +151,7 @@ void MessageOut::texts(const FieldLayout& field, const StringVector& values) {
     emit_.item();
     const bool utf8 = is_utf8(view(*value));
     exact = exact && utf8;
-    put_string(emit_.out(), utf8 ? std::string(view(*value)) : escaped(view(*value)));
+    put_string(emit_.out(), utf8 ? view(*value) : std::string_view(shown_text(view(*value))));
   }
   emit_.close(']');
   if (exact) {

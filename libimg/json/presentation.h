@@ -36,6 +36,9 @@ void put_pretty(TextOut& out, const schema::FieldLayout& field, Bits value, bool
 /// 4 or 16 bytes; empty if it is no address.
 [[nodiscard]] std::string parse_address(std::string_view text);
 
+/// `text` itself, or for people what can be shown of one that is not UTF-8.
+[[nodiscard]] std::string shown_text(std::string_view text);
+
 /// Quoted-printable, as Python's binascii.b2a_qp makes it; but where that could not be undone, line
 /// ends are encoded too.
 [[nodiscard]] std::string quoted_printable(std::string_view bytes);

@@ -4,6 +4,7 @@
 
 #include <array>
 
+#include "libimg/base/text.h"
 #include "libimg/json/presentation.h"
 
 namespace img::json {
@@ -160,6 +161,10 @@ std::string parse_address(std::string_view text) {
     return {address.data(), 16};
   }
   return {};
+}
+
+std::string shown_text(std::string_view text) {
+  return is_utf8(text) ? std::string(text) : escaped(text);
 }
 
 std::string quoted_printable(std::string_view bytes) {
