@@ -18,18 +18,18 @@ constexpr std::string_view kHelp =
 usage: img-convert SRC DST [options]
 
 SRC is a store, a CRIU directory, a JSON directory, one image file or its JSON;
-PATH::NAME is one image of a store, - is standard input. DST is made new. A chain
-of incremental images becomes NAME.1 ... NAME.n in a store, else DST/1 ... DST/n.
+PATH::NAME is one image of a store, - standard input or output. DST is made new.
+A chain becomes NAME.1 ... NAME.n in a store, and DST/1 ... DST/n elsewhere.
 
   -i NAME        the image to take from a store (default: the newest)
   --as NAME      its name in a store (default: SERIES-TIME)
   --series S     the series it belongs to (default: the root program's name)
   --from KIND    what SRC must be
-  --to KIND      what to make: store, criu, json; archive, oci and core are refused
-                 (default: what DST is, else by its suffix .store .json .tar)
+  --to KIND      what to make: store, criu or json (default: what DST is, or its
+                 suffix: .store .json); archive, oci, core: not in this version
+  --flatten, --pid P   not in this version
   --force        replace a file, or a name in a store
-  --json         report as JSON
-  -v, -q         say more, say less;  -h, --version
+  --json, -v, -q, -h, --version
 
 Examples:
   img-convert dump web.store --as redis

@@ -8,6 +8,7 @@
 #include "libimg/convert/directory_out.h"
 #include "libimg/convert/open_image.h"
 #include "libimg/convert/single_file.h"
+#include "libimg/convert/store_in.h"
 
 namespace img::convert {
 namespace {
@@ -62,7 +63,9 @@ Result<Outcome> convert(const Source& source, const Destination& destination,
   IMG_ASSIGN(const std::unique_ptr<model::ImageReader> newest, open_image(source));
   IMG_ASSIGN(const std::vector<model::ImageReader*> levels, levels_of(*newest));
   switch (destination.form) {
-    case Form::criu: return write_directories(levels, destination.form, destination.path, options);
+    case Form::store: return write_store(levels, destination, options);
+    case Form::criu:
+    case Form::json: return write_directories(levels, destination.form, destination.path, options);
     default: return not_in_this_version(destination.path, destination.form);
   }
 }

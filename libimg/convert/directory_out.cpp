@@ -13,6 +13,7 @@
 #include "libimg/convert/chain.h"
 #include "libimg/convert/copying.h"
 #include "libimg/criu/directory_writer.h"
+#include "libimg/json/directory.h"
 
 namespace img::convert {
 namespace {
@@ -36,6 +37,9 @@ struct LevelOut {
   Form form;
 
   [[nodiscard]] std::unique_ptr<model::ImageWriter> writer(const ImageReader& image) const {
+    if (form == Form::json) {
+      return json::make_writer(directory, place, writer_options(image));
+    }
     return std::make_unique<criu::DirectoryWriter>(directory, place, writer_options(image));
   }
   [[nodiscard]] Result<void> link_parent(const std::string& text) const {

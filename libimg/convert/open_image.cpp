@@ -1,7 +1,27 @@
 // SPDX-License-Identifier: MIT
 #include "libimg/convert/open_image.h"
 
+#include "libimg/json/directory.h"
+#include "libimg/model/store_image.h"
+#include "libimg/store/catalogue.h"
+
 namespace img::convert {
+
+namespace {
+
+Result<std::unique_ptr<model::ImageReader>> open_directory(const Source& source,
+                                                           const OpenOptions& options) {
+  if (!source.image.empty()) {
+    return fail(Fault::usage, source.place(), "only images in a store have names");
+  }
+  IMG_ASSIGN(std::unique_ptr<criu::DirectoryReader> reader,
+             source.form == Form::json
+                 ? json::open_directory(source.path, {options.on_damage})
+                 : criu::DirectoryReader::open(source.path, {options.on_damage}));
+  return std::unique_ptr<model::ImageReader>(std::move(reader));
+}
+
+}  // namespace
 
 Failure not_in_this_version(const std::string& thing, Form form) {
   return fail(Fault::unsupported, thing, "not in this version",
@@ -11,12 +31,12 @@ Failure not_in_this_version(const std::string& thing, Form form) {
 Result<std::unique_ptr<model::ImageReader>> open_image(const Source& source,
                                                        const OpenOptions& options) {
   switch (source.form) {
-    case Form::criu: {
-      if (!source.image.empty()) {
-        return fail(Fault::usage, source.place(), "a CRIU directory has no names");
-      }
-      IMG_ASSIGN(std::unique_ptr<criu::DirectoryReader> reader,
-                 criu::DirectoryReader::open(source.path, {options.on_damage}));
+    case Form::criu:
+    case Form::json: return open_directory(source, options);
+    case Form::store: {
+      IMG_ASSIGN(std::shared_ptr<const store::Store> store, store::Store::open(source.path));
+      IMG_ASSIGN(std::unique_ptr<model::StoreImageReader> reader,
+                 model::StoreImageReader::open(std::move(store), source.image));
       return std::unique_ptr<model::ImageReader>(std::move(reader));
     }
     case Form::collection:
@@ -27,6 +47,30 @@ Result<std::unique_ptr<model::ImageReader>> open_image(const Source& source,
                   "name one of its members");
     default: return not_in_this_version(source.path, source.form);
   }
+}
+
+Result<std::vector<Source>> images_of(const Source& source) {
+  std::vector<Source> images;
+  if (source.form == Form::store && source.image.empty()) {
+    IMG_ASSIGN(const std::shared_ptr<const store::Store> store, store::Store::open(source.path));
+    IMG_ASSIGN(const store::Snapshot now, store->snapshot());
+    IMG_ASSIGN(const std::vector<store::ImageRow> rows, store::list_images(*now));
+    for (const store::ImageRow& row : rows) {
+      if (row.has_name) {
+        images.push_back({Form::store, source.path, std::string(row.name()), {}, {}});
+      }
+    }
+    return images;
+  }
+  if (source.form != Form::collection || chain_top(source)) {
+    images.push_back(source);
+    return images;
+  }
+  for (const Source& member : source.members) {
+    IMG_ASSIGN(const std::vector<Source> more, images_of(member));
+    images.insert(images.end(), more.begin(), more.end());
+  }
+  return images;
 }
 
 }  // namespace img::convert

@@ -20,6 +20,10 @@ struct OpenOptions {
 [[nodiscard]] Result<std::unique_ptr<model::ImageReader>> open_image(
     const Source& source, const OpenOptions& options = {});
 
+/// Every image that a source stands for where all are meant: each name of a store, each member of a
+/// collection (but a chain is its newest level); else the source itself.
+[[nodiscard]] Result<std::vector<Source>> images_of(const Source& source);
+
 /// `thing: what` for a form that this version knows and does not handle.
 [[nodiscard]] Failure not_in_this_version(const std::string& thing, Form form);
 

@@ -3,14 +3,21 @@
 
 #include <filesystem>
 
+#include "libimg/base/spool.h"
 #include "libimg/criu/directory_writer.h"
 #include "libimg/criu/names.h"
+#include "libimg/json/directory.h"
+#include "libimg/json/file_in.h"
 #include "libimg/json/file_out.h"
 
 namespace img::convert {
 namespace {
 
 using criu::WordOrder;
+
+std::string name_of(const Source& source) {
+  return source.path == "-" ? "standard input" : source.path;
+}
 
 // The magic that says the kind: the second word where the first is common to all.
 std::uint32_t kind_magic(Bytes file, WordOrder order) {
@@ -33,7 +40,7 @@ const schema::KindInfo* kind_of_magic(std::uint32_t magic) {
 Result<SingleFile> identify(const Source& source) {
   const Bytes file = source.bytes->bytes();
   SingleFile single;
-  single.name = source.path == "-" ? "standard input" : source.path;
+  single.name = name_of(source);
   if (file.size() < 4) {
     return fail(Fault::corrupt, single.name, "too short for a magic");
   }
@@ -58,18 +65,44 @@ Result<void> read_single(const Source& source, model::RecordSink& sink) {
   return parser.parse(single.context, single.key, single.name, source.bytes->bytes(), sink);
 }
 
-Result<void> convert_single(const Source& source, Form to, ByteSink& out) {
-  if (source.form == Form::json_file) {
-    return fail(Fault::unsupported, source.path, "JSON is not read yet");
-  }
+namespace {
+
+/// Records into the bytes of one image file, which has no memory of its own.
+class ImageFileSink : public model::RecordSink {
+ public:
+  ImageFileSink(model::FileKey file, ByteSink& out) : composer_({}) { composer_.begin(file, out); }
+  Result<void> record(const model::Record& record) override { return composer_.record(record); }
+  [[nodiscard]] Result<void> finish() { return composer_.finish(); }
+
+ private:
+  criu::FileComposer composer_;
+};
+
+Result<void> json_to_image(const Source& source, ByteSink& out) {
+  const Bytes text = source.bytes->bytes();
+  const std::string name = std::filesystem::path(source.path).filename().string();
+  IMG_ASSIGN(const model::FileKey key, json::identify_text(text, name));
+  ImageFileSink image(key, out);
+  json::FileIn json(temporary_directory());
+  IMG_TRY(json.parse({}, key, name_of(source), text, image));
+  return image.finish();
+}
+
+Result<void> image_to_json(const Source& source, ByteSink& out) {
   IMG_ASSIGN(const SingleFile single, identify(source));
-  if (to == Form::criu_file) {
-    return out.write(source.bytes->bytes());
-  }
   json::FileOut json;
   json.start(schema::kind_info(single.key.kind), out, {});
   IMG_TRY(read_single(source, json));
   return json.finish();
+}
+
+}  // namespace
+
+Result<void> convert_single(const Source& source, Form to, ByteSink& out) {
+  if (source.form == to) {
+    return out.write(source.bytes->bytes());
+  }
+  return to == Form::json_file ? image_to_json(source, out) : json_to_image(source, out);
 }
 
 }  // namespace img::convert
