@@ -108,6 +108,10 @@ Result<Envelope> decode_envelope(Bytes key, Bytes value) {
   if (head.checksum != checksum(key, value)) {
     return bad("checksum does not match");
   }
+  // It could hold fields that we would lose without noticing.
+  if (head.schema_version > kSchemaVersion) {
+    return fail(Fault::unsupported, {}, "uses what a newer version of Stasis has added");
+  }
   if ((head.flags & ~known_flags) != 0 || head.zero != 0) {
     return bad("flags that no version has");
   }

@@ -16,6 +16,7 @@ namespace img::store {
 /// FORMAT.md, "Limits".
 inline constexpr std::uint64_t kMaxRecordBytes = 64ULL << 20;  // FlatBuffer and original together
 inline constexpr std::uint64_t kMaxInlinePayload = 4080;
+/// The first release whose schema has all that a record uses.
 inline constexpr std::uint16_t kSchemaVersion = 1;
 
 /// A payload that is in a pack.
@@ -44,7 +45,8 @@ void encode_envelope(const Envelope& envelope, std::span<const Bytes> payload, s
 /// The checksum, once key and value are known.
 void seal_envelope(Bytes key, std::span<std::byte> value);
 
-/// Fault::corrupt with what is wrong, but without a `thing`: the caller knows what this is.
+/// Fault::corrupt, or Fault::unsupported for one of a newer schema, with what is wrong, but without
+/// a `thing`: the caller knows what this is.
 [[nodiscard]] Result<Envelope> decode_envelope(Bytes key, Bytes value);
 
 }  // namespace img::store

@@ -19,9 +19,9 @@ ImageView::ImageView(std::shared_ptr<const Store> store, Snapshot now, const Ima
 
 Result<StoredRecord> ImageView::checked(const Entry& entry) const {
   const RecordPlace place = place_in_key(entry.key);
-  const auto bad = [&](std::string_view why) {
+  const auto bad = [&](std::string_view why, Fault fault = Fault::corrupt) {
     return fail(
-        Fault::corrupt, place_,
+        fault, place_,
         fmt::format("record {}/{}/{}", static_cast<unsigned>(place.kind), place.id, place.seq),
         std::string(why));
   };
@@ -30,7 +30,7 @@ Result<StoredRecord> ImageView::checked(const Entry& entry) const {
   }
   auto value = decode_envelope(entry.key, entry.value);
   if (!value) {
-    return bad(value.error().what);
+    return bad(value.error().what, value.error().fault);
   }
   if (value->kind != static_cast<std::uint16_t>(place.kind)) {
     return bad("is of another kind than its key says");

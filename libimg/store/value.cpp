@@ -9,7 +9,7 @@ namespace {
 Result<Envelope> decode(const Txn& txn, Bytes key, Bytes bytes, std::string_view what) {
   auto value = decode_envelope(key, bytes);
   if (!value) {
-    return fail(Fault::corrupt, txn.place(), "read " + std::string(what), value.error().what);
+    return fail(value.error().fault, txn.place(), "read " + std::string(what), value.error().what);
   }
   return value;
 }

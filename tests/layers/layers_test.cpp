@@ -83,6 +83,8 @@ TEST(Layers, ForeignHeadersStayAtHome) {
   EXPECT_THAT(with_line("libimg/show/x.cpp", "#include <fmt/core.h>"), IsEmpty());
   EXPECT_THAT(with_line("libimg/show/x.cpp", "#include <flatbuffers/reflection.h>"), IsEmpty());
   EXPECT_THAT(with_line("live/trace/x.h", "#include <sys/ptrace.h>"), IsEmpty());
+  EXPECT_THAT(with_line("tests/live/trace/x.cpp", "#include <sys/ptrace.h>"), IsEmpty());
+  EXPECT_THAT(with_line("tests/libimg/json/x.cpp", "#include <nlohmann/json.hpp>"), IsEmpty());
   for (const auto& [path, header] :
        {std::pair{"libimg/model/x.cpp", "lmdb.h"},
         std::pair{"libimg/json/x.cpp", "protozero/pbf_reader.hpp"},
@@ -91,6 +93,7 @@ TEST(Layers, ForeignHeadersStayAtHome) {
         std::pair{"live/dump/x.cpp", "sys/ptrace.h"},
         std::pair{"libimg/convert/x.cpp", "archive.h"}, std::pair{"libimg/criu/x.cpp", "xxhash.h"},
         std::pair{"libimg/base/x.cpp", "gtest/gtest.h"},
+        std::pair{"tests/libimg/json/x.cpp", "lmdb.h"},
         std::pair{"libimg/base/x.h", "fmt/core.h"}}) {
     EXPECT_THAT(with_line(path, "#include <" + std::string(header) + ">"),
                 ElementsAre(HasSubstr(header)))
