@@ -15,7 +15,7 @@ using testing::fs::path;
 class Sweep : public ::testing::Test {
  protected:
   Sweep() {
-    testing::fs::copy(STASIS_FIXTURES "/dumps/00-zoo/img", image_.path(),
+    testing::fs::copy(STASIS_FIXTURES "/dumps/zoo", image_.path(),
                       testing::fs::copy_options::recursive);
   }
 
