@@ -53,7 +53,7 @@ struct Home {
 
 constexpr std::array kHomes = {
     Home{"lmdb.h", {"libimg/store/"}},
-    Home{"protozero/", {"libimg/criu/"}},
+    Home{"protozero/", {"libimg/criu/", "tests/libimg/criu/"}},
     Home{"archive.h", {"libimg/archive/"}},
     Home{"archive_entry.h", {"libimg/archive/"}},
     Home{"xxhash.h", {"libimg/base/", "libimg/store/"}},
