@@ -41,6 +41,9 @@ Result<Outcome> convert_file(const Source& source, const Destination& destinatio
   if (destination.is_output()) {
     CountingBytes out(*options.output);
     IMG_TRY(convert_single(source, destination.form, out));
+    if (destination.form == Form::json_file) {
+      IMG_TRY(out.write(as_bytes("\n")));  // crit has one on standard output, and none in a file
+    }
     return made_one(destination, out.count);
   }
   IMG_ASSIGN(StagedFile staged,

@@ -8,7 +8,6 @@
 #include "libimg/criu/names.h"
 #include "libimg/json/directory.h"
 #include "libimg/json/file_in.h"
-#include "libimg/json/file_out.h"
 
 namespace img::convert {
 namespace {
@@ -67,33 +66,54 @@ Result<void> read_single(const Source& source, model::RecordSink& sink) {
 
 namespace {
 
-/// Records into the bytes of one image file, which has no memory of its own.
-class ImageFileSink : public model::RecordSink {
+/// Records into the bytes of one file of either form; it has no memory beside it.
+class ComposedFile : public model::RecordSink {
  public:
-  ImageFileSink(model::FileKey file, ByteSink& out) : composer_({}) { composer_.begin(file, out); }
-  Result<void> record(const model::Record& record) override { return composer_.record(record); }
-  [[nodiscard]] Result<void> finish() { return composer_.finish(); }
+  ComposedFile(const criu::DirectoryForm& form, criu::WriterOptions options, ByteSink& out)
+      : composer_(form.composer(options)), out_(out) {}
+
+  Result<void> record(const model::Record& record) override {
+    begin(record.key.file);  // a core that is a zombie's says so here
+    return composer_->record(record);
+  }
+  /// `file` is for one that had no record.
+  [[nodiscard]] Result<void> finish(model::FileKey file) {
+    begin(file);
+    return composer_->finish();
+  }
 
  private:
-  criu::FileComposer composer_;
+  void begin(model::FileKey file) {
+    if (!has_begun_) {
+      composer_->begin(file, out_);
+      has_begun_ = true;
+    }
+  }
+
+  std::unique_ptr<criu::AnyComposer> composer_;
+  ByteSink& out_;
+  bool has_begun_ = false;
 };
 
 Result<void> json_to_image(const Source& source, ByteSink& out) {
   const Bytes text = source.bytes->bytes();
   const std::string name = std::filesystem::path(source.path).filename().string();
   IMG_ASSIGN(const model::FileKey key, json::identify_text(text, name));
-  ImageFileSink image(key, out);
+  criu::WriterOptions options;
+  if (key.kind == schema::Kind::inventory) {
+    options.order = json::json_form().order_of(text);
+  }
+  ComposedFile image(criu::criu_form(), options, out);
   json::FileIn json(temporary_directory());
   IMG_TRY(json.parse({}, key, name_of(source), text, image));
-  return image.finish();
+  return image.finish(key);
 }
 
 Result<void> image_to_json(const Source& source, ByteSink& out) {
   IMG_ASSIGN(const SingleFile single, identify(source));
-  json::FileOut json;
-  json.start(schema::kind_info(single.key.kind), out, {});
+  ComposedFile json(json::json_form(), {2, single.context.order}, out);
   IMG_TRY(read_single(source, json));
-  return json.finish();
+  return json.finish(single.key);
 }
 
 }  // namespace
