@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <array>
-#include <cstring>
 
 #include "libimg/base/assert.h"
 #include "libimg/base/text.h"
@@ -61,15 +60,10 @@ std::size_t put_escape(TextOut& out, std::string_view text) {
 
 }  // namespace
 
-void TextOut::put(std::string_view text) {
-  while (text.size() > kLargest) {
-    std::memcpy(reserve(kLargest), text.data(), kLargest);
-    next_ += kLargest;
-    text.remove_prefix(kLargest);
-  }
-  if (!text.empty()) {
-    std::memcpy(reserve(text.size()), text.data(), text.size());
-    next_ += text.size();
+void TextOut::put_long(std::string_view text) {
+  while (!text.empty()) {
+    put(text.substr(0, kLargest));
+    text.remove_prefix(std::min(text.size(), kLargest));
   }
 }
 

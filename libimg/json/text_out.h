@@ -4,6 +4,7 @@
 #pragma once
 
 #include <charconv>
+#include <cstring>
 #include <memory>
 #include <string_view>
 
@@ -40,7 +41,15 @@ class TextOut {
     *reserve(1) = c;
     ++next_;
   }
-  void put(std::string_view text);
+  void put(std::string_view text) {
+    if (text.size() > kLargest) {
+      put_long(text);
+      return;
+    }
+    char* const to = reserve(text.size());
+    std::memcpy(to, text.data(), text.size());
+    next_ = to + text.size();
+  }
 
   template <class Integer>
   void decimal(Integer value) {
@@ -59,6 +68,7 @@ class TextOut {
 
  private:
   [[nodiscard]] char* end() const { return buffer_.get() + kCapacity; }
+  void put_long(std::string_view text);
   void drain();
 
   ByteSink* sink_ = nullptr;
