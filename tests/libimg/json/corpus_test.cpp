@@ -122,6 +122,28 @@ TEST_P(Corpus, IsJsonAsOthersReadIt) {
   EXPECT_GE(texts, 4U);
 }
 
+// crit reads bytes after a shared memory segment that the image has elsewhere: for two segments it
+// shows the second as the content of the first.
+bool crit_is_wrong_about(const std::string& name) {
+  return name.starts_with("ipcns-shm-");
+}
+
+TEST_P(Corpus, IsTheVeryTextThatCritWrites) {
+  const Place json;
+  const Place again;
+  there_and_back(GetParam(), json, again);
+  const auto ours = all_contents(json.path());
+  const fs::path relative = fs::relative(GetParam(), STASIS_FIXTURES "/dumps");
+  const auto theirs = all_contents(fs::path(STASIS_FIXTURES "/json") / relative);
+  EXPECT_GE(theirs.size(), 3U);
+  for (const auto& [name, text] : theirs) {
+    if (!crit_is_wrong_about(name)) {
+      ASSERT_TRUE(ours.contains(name)) << name;
+      EXPECT_EQ(ours.at(name), text) << name;
+    }
+  }
+}
+
 INSTANTIATE_TEST_SUITE_P(Fixtures, Corpus,
                          testing::ValuesIn(image_directories(STASIS_FIXTURES "/dumps")),
                          [](const auto& test) {
@@ -131,7 +153,6 @@ INSTANTIATE_TEST_SUITE_P(Fixtures, Corpus,
                            }
                            return name;
                          });
-GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(Corpus);
 
 }  // namespace
 }  // namespace img::json
