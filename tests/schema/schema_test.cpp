@@ -3,11 +3,12 @@
 #include <flatbuffers/reflection.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <cctype>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
 #include <map>
-#include <regex>
 #include <set>
 #include <string>
 
@@ -112,14 +113,33 @@ std::string read(const std::filesystem::path& path) {
   return {std::istreambuf_iterator<char>(in), {}};
 }
 
+/// Words like PST-1 and CORE-14.
+std::set<std::string> rules_in(const std::string& text) {
+  const auto is_upper = [](char c) { return c >= 'A' && c <= 'Z'; };
+  const auto is_digit = [](char c) { return c >= '0' && c <= '9'; };
+  std::set<std::string> found;
+  for (auto at = text.begin(); at != text.end();) {
+    const auto word = std::find_if(at, text.end(), is_upper);
+    const auto dash = std::find_if_not(word, text.end(), is_upper);
+    at = dash;
+    if (dash == text.end() || *dash != '-' || dash - word < 2 || dash - word > 4) {
+      continue;
+    }
+    at = std::find_if_not(dash + 1, text.end(), is_digit);
+    const bool is_whole = word == text.begin() || !std::isalnum(word[-1]);
+    if (is_whole && at - dash >= 2 && at - dash <= 3) {
+      found.emplace(word, at);
+    }
+  }
+  return found;
+}
+
 TEST(Schema, CommentsNameOnlyRulesOfTheFormat) {
   const std::filesystem::path folder = std::filesystem::path(STASIS_SOURCE) / "schema";
-  const std::regex rule("\\b[A-Z]{2,4}-[0-9]{1,2}\\b");
-  const auto rules_in = [&](const std::string& text) {
-    return std::set<std::string>(std::sregex_token_iterator(text.begin(), text.end(), rule), {});
-  };
   const std::set<std::string> known = rules_in(read(folder / "FORMAT.md"));
   EXPECT_GT(known.size(), 100U);
+  EXPECT_TRUE(known.contains("CORE-14"));
+  EXPECT_FALSE(known.contains("AVX-512"));
   for (const auto& entry : std::filesystem::directory_iterator(folder)) {
     if (entry.path().extension() != ".fbs") {
       continue;
