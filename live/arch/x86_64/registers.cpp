@@ -42,24 +42,20 @@ Restart restart_of(const Registers& stopped) {
 
 Registers in_user_space(const Registers& stopped) {
   Registers out = stopped;
-  switch (restart_of(stopped)) {
-    case Restart::none: break;
-    case Restart::same_call:
-      out.ax = stopped.orig_ax;
-      out.ip -= kSyscallInstructionBytes;
-      break;
-    case Restart::restart_block:
-      out.ax = SYS_restart_syscall;
-      out.ip -= kSyscallInstructionBytes;
-      break;
+  const Restart restart = restart_of(stopped);
+  if (restart != Restart::none) {
+    out = same_call_again(stopped);
+  }
+  if (restart == Restart::restart_block) {
+    out.ax = SYS_restart_syscall;
   }
   out.orig_ax = kNoSystemCall;
   return out;
 }
 
-std::optional<std::uint64_t> interrupted_without_restart(const Registers& stopped) {
+bool was_interrupted_unseen(const Registers& stopped) {
   if (!in_system_call(stopped) || static_cast<std::int64_t>(stopped.ax) != -EINTR) {
-    return std::nullopt;
+    return false;
   }
   switch (stopped.orig_ax) {
     case SYS_epoll_wait:
@@ -68,9 +64,31 @@ std::optional<std::uint64_t> interrupted_without_restart(const Registers& stoppe
     case SYS_rt_sigtimedwait:
     case SYS_semop:
     case SYS_semtimedop:
-    case SYS_io_getevents: return stopped.orig_ax;
-    default: return std::nullopt;
+    case SYS_io_getevents:
+    case SYS_msgrcv:
+    case SYS_msgsnd:
+    // Of sockets with SO_RCVTIMEO or SO_SNDTIMEO. Not connect and not close, which have begun
+    // something that a second one would find.
+    case SYS_read:
+    case SYS_readv:
+    case SYS_write:
+    case SYS_writev:
+    case SYS_accept:
+    case SYS_accept4:
+    case SYS_recvfrom:
+    case SYS_recvmsg:
+    case SYS_sendto:
+    case SYS_sendmsg: return true;
+    default: return false;
   }
+}
+
+Registers same_call_again(const Registers& stopped) {
+  Registers out = stopped;
+  out.ax = stopped.orig_ax;
+  out.ip -= kSyscallInstructionBytes;
+  out.orig_ax = kNoSystemCall;
+  return out;
 }
 
 }  // namespace img::arch

@@ -7,7 +7,6 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
-#include <optional>
 #include <string_view>
 
 namespace img::arch {
@@ -49,8 +48,11 @@ enum class Restart {
 /// lives in the kernel, so the result is right for this task only, not for one made from its image.
 [[nodiscard]] Registers in_user_space(const Registers& stopped);
 
-/// The number of the call that the kernel was in and left with plain EINTR although no handler
-/// ran: epoll_wait and its like, which a program that is stopped unseen must make again.
-[[nodiscard]] std::optional<std::uint64_t> interrupted_without_restart(const Registers& stopped);
+/// The kernel left the call with plain EINTR, which it does not make good by itself, and the call
+/// had done nothing yet: epoll_wait and its like. Where no signal is due, only the stop can have
+/// been the reason, and the program must not see it.
+[[nodiscard]] bool was_interrupted_unseen(const Registers& stopped);
+/// The registers with which the call that was left is made once more.
+[[nodiscard]] Registers same_call_again(const Registers& stopped);
 
 }  // namespace img::arch

@@ -108,13 +108,14 @@ img_stub_flags:
   .skip 4
 img_stub_ids:
   .skip 12
+  .skip 16
 img_stub_end:
   .popsection
 )");
 
 static_assert(offsetof(StubSlot, di) == 112 && offsetof(StubSlot, ip) == 120);
 static_assert(offsetof(StubSlot, mask) == 128 && offsetof(StubSlot, overflow) == 136);
-static_assert(offsetof(StubSlot, process) == 140 && sizeof(StubSlot) == 152);
+static_assert(offsetof(StubSlot, process) == 140 && sizeof(StubSlot) == 168);
 
 constexpr std::uint64_t kOverflowFlag = 1U << 11;
 

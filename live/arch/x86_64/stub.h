@@ -51,6 +51,9 @@ struct StubSlot {
   std::uint32_t process = 0;  // as the task itself numbers processes
   std::uint32_t thread = 0;
   std::uint32_t signal = 0;
+  // Not for the code: what a tracer has mapped in the process and, killed, has left there.
+  std::uint64_t scratch = 0;
+  std::uint64_t scratch_bytes = 0;
 };
 
 /// The slot that brings back `resume` (see in_user_space) and `mask`.

@@ -62,10 +62,14 @@ TEST(Registers, FinishedCallIsNot) {
 }
 
 TEST(Registers, PlainEintrIsToldApart) {
-  EXPECT_EQ(interrupted_without_restart(stopped_in(SYS_epoll_wait, -EINTR)), SYS_epoll_wait);
-  EXPECT_FALSE(interrupted_without_restart(stopped_in(SYS_epoll_wait, 0)));
-  EXPECT_FALSE(interrupted_without_restart(stopped_in(SYS_read, -EINTR)));
-  EXPECT_FALSE(interrupted_without_restart(stopped_in(kNoSystemCall, -EINTR)));
+  EXPECT_TRUE(was_interrupted_unseen(stopped_in(SYS_epoll_wait, -EINTR)));
+  EXPECT_FALSE(was_interrupted_unseen(stopped_in(SYS_epoll_wait, 0)));
+  EXPECT_FALSE(was_interrupted_unseen(stopped_in(SYS_close, -EINTR)));
+  EXPECT_FALSE(was_interrupted_unseen(stopped_in(SYS_connect, -EINTR)));
+  EXPECT_FALSE(was_interrupted_unseen(stopped_in(kNoSystemCall, -EINTR)));
+  const Registers again = same_call_again(stopped_in(SYS_epoll_wait, -EINTR));
+  EXPECT_EQ(again.ax, SYS_epoll_wait);
+  EXPECT_EQ(again.ip, 0x1000U);
 }
 
 }  // namespace

@@ -1,0 +1,209 @@
+// SPDX-License-Identifier: MIT
+#include "live/trace/remote_call.h"
+
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+
+#include <cerrno>
+#include <utility>
+#include <vector>
+
+#include "libimg/base/units.h"
+#include "live/trace/rseq.h"
+
+namespace img::trace {
+namespace {
+
+constexpr int kStubAttempts = 100;
+constexpr std::chrono::milliseconds kStopTime{1000};
+
+std::uint64_t bit(int signal) {
+  return std::uint64_t{1} << (signal - 1);
+}
+
+// Signals that only the stub's own execution can raise: everything else is blocked meanwhile.
+bool is_forced(int signal) {
+  return signal == SIGSEGV || signal == SIGBUS || signal == SIGILL || signal == SIGFPE ||
+         signal == SIGTRAP || signal == SIGSYS;
+}
+
+bool is_in_stub(const CallSite& site, const arch::Registers& registers) {
+  return registers.ip - site.stub < arch::stub_bytes().size();
+}
+
+// A tracer that was killed a moment ago: its program is still on its way out. It is let run until
+// it is out.
+Result<void> leave_stub(Tracee& tracee, const CallSite& site) {
+  for (int attempt = 0; attempt < kStubAttempts; ++attempt) {
+    IMG_ASSIGN(const arch::Registers now, tracee.registers());
+    if (!is_in_stub(site, now)) {
+      return {};
+    }
+    IMG_TRY(tracee.resume());
+    IMG_TRY(tracee.bring_to_stop(Clock::now() + kStopTime));
+  }
+  return fail(Fault::conflict, "task " + std::to_string(tracee.tid()), "call",
+              "it does not come back from the calls of an earlier tracer");
+}
+
+}  // namespace
+
+Result<RemoteCall> RemoteCall::begin(Tracee& tracee, const procfs::ProcDir& process,
+                                     const RemoteMemory& memory) {
+  IMG_ASSIGN(const CallSite site, CallSite::find(process, memory));
+  IMG_TRY(leave_stub(tracee, site));
+  RemoteCall out(tracee, memory, site);
+  if (auto installed = out.install(process); !installed) {
+    out.tracee_ = nullptr;  // nothing was changed yet
+    return fail(std::move(installed).error());
+  }
+  return out;
+}
+
+RemoteCall::RemoteCall(RemoteCall&& other) noexcept
+    : tracee_(std::exchange(other.tracee_, nullptr)),
+      memory_(other.memory_),
+      site_(other.site_),
+      stopped_(other.stopped_),
+      slot_(other.slot_),
+      limit_(other.limit_) {}
+
+RemoteCall::~RemoteCall() {
+  if (tracee_ != nullptr) {
+    static_cast<void>(finish());
+  }
+}
+
+Error RemoteCall::error(std::string what, std::string why) const {
+  return make_error(Fault::io, "task " + std::to_string(memory_->pid()), std::move(what),
+                    std::move(why));
+}
+
+Result<void> RemoteCall::install(const procfs::ProcDir& process) {
+  IMG_ASSIGN(const auto thread, procfs::ProcDir::open_thread(memory_->pid(), tracee_->tid()));
+  IMG_ASSIGN(const procfs::Status status, thread.status());
+  if (status.ns_tgid.empty() || status.ns_pid.empty()) {
+    return fail(Fault::unsupported, process.name(), "status", "the kernel does not say NSpid");
+  }
+  IMG_ASSIGN(stopped_, tracee_->registers());
+  IMG_ASSIGN(const std::uint64_t mask, tracee_->signal_mask());
+  IMG_ASSIGN(stopped_.ip, rseq_resume(*tracee_, *memory_, stopped_.ip));
+  slot_ = arch::make_slot(arch::in_user_space(stopped_), mask);
+  slot_.process = static_cast<std::uint32_t>(status.ns_tgid.back());
+  slot_.thread = static_cast<std::uint32_t>(status.ns_pid.back());
+  slot_.signal = static_cast<std::uint32_t>(announcing_signal(status));
+  slot_.scratch = site_.scratch;
+  slot_.scratch_bytes = CallSite::kScratchBytes;
+  std::vector<std::byte> stub(arch::stub_bytes().begin(), arch::stub_bytes().end());
+  store_at(stub.data() + arch::slot_offset(), slot_);
+  return memory_->overwrite(site_.stub, stub);
+}
+
+Result<void> RemoteCall::write_slot() {
+  return memory_->overwrite(site_.stub + arch::slot_offset(), std::as_bytes(std::span(&slot_, 1)));
+}
+
+Result<bool> RemoteCall::is_announced(const Stop& stop) {
+  if (stop.kind != StopKind::signal_delivery || stop.code != static_cast<int>(slot_.signal)) {
+    return false;
+  }
+  IMG_ASSIGN(const arch::Registers now, tracee_->registers());
+  return now.ip == site_.stub + arch::announced_at();
+}
+
+Result<arch::Registers> RemoteCall::run_from(const arch::Registers& start) {
+  // In this order: a task with the stub's registers gives its mask back, one with a foreign mask
+  // and its own registers would not.
+  IMG_TRY(tracee_->set_registers(start));
+  IMG_TRY(tracee_->set_signal_mask(~bit(static_cast<int>(slot_.signal))));
+  IMG_TRY(tracee_->resume());
+  const Deadline deadline = Clock::now() + limit_;
+  for (;;) {
+    IMG_ASSIGN(const Stop stop, tracee_->wait(deadline));
+    if (stop.is_end()) {
+      return fail(Fault::gone, "task " + std::to_string(tracee_->tid()), "call",
+                  "it has " + describe(stop));
+    }
+    IMG_ASSIGN(const bool announced, is_announced(stop));
+    if (announced) {
+      return tracee_->registers();
+    }
+    if (stop.kind == StopKind::signal_delivery && is_forced(stop.code)) {
+      return fail(error("call", "the task was " + describe(stop) + " (a filter that kills?)"));
+    }
+    // SIGSTOP takes its course and is over when the task goes on; the announcing signal from
+    // somebody else is one that the program ignores.
+    const bool stopping = stop.kind == StopKind::signal_delivery && stop.code == SIGSTOP;
+    IMG_TRY(tracee_->resume(stopping ? SIGSTOP : 0));
+  }
+}
+
+Result<std::int64_t> RemoteCall::call(std::uint64_t number,
+                                      std::initializer_list<std::uint64_t> args) {
+  std::array<std::uint64_t, 6> six{};
+  std::copy_n(args.begin(), std::min(args.size(), six.size()), six.begin());
+  IMG_ASSIGN(const arch::Registers after,
+             run_from(arch::start_single(stopped_, site_.stub, number, six)));
+  return static_cast<std::int64_t>(after.bx);
+}
+
+Result<void> RemoteCall::map_scratch() {
+  if (slot_.scratch != 0) {
+    return {};
+  }
+  IMG_ASSIGN(const std::int64_t at,
+             call(SYS_mmap, {0, CallSite::kScratchBytes, PROT_READ | PROT_WRITE,
+                             MAP_PRIVATE | MAP_ANONYMOUS, ~std::uint64_t{0}, 0}));
+  if (at < 0) {
+    return fail(sys_error(static_cast<int>(-at), "process " + std::to_string(memory_->pid()),
+                          "map memory for calls"));
+  }
+  slot_.scratch = static_cast<std::uint64_t>(at);
+  slot_.scratch_bytes = CallSite::kScratchBytes;
+  return write_slot();
+}
+
+Result<std::uint64_t> RemoteCall::data() {
+  IMG_TRY(map_scratch());
+  return slot_.scratch + CallSite::kRecordBytes;
+}
+
+Result<void> RemoteCall::run(std::span<arch::CallRecord> records) {
+  if (records.size() > kMaxRecords) {
+    return fail(Fault::usage, "remote call", "",
+                "more than " + std::to_string(kMaxRecords) + " calls");
+  }
+  IMG_TRY(map_scratch());
+  IMG_TRY(memory_->write(slot_.scratch, std::as_bytes(records)));
+  IMG_TRY(run_from(arch::start_batch(stopped_, site_.stub, slot_.scratch, records.size())));
+  return memory_->read(slot_.scratch, std::as_writable_bytes(records));
+}
+
+Result<void> RemoteCall::put_back() {
+  if (tracee_->is_gone()) {
+    return fail(Fault::gone, "task " + std::to_string(tracee_->tid()), "put back", "it has ended");
+  }
+  if (!tracee_->is_stopped()) {
+    IMG_TRY(tracee_->bring_to_stop(Clock::now() + kStopTime));
+  }
+  // The mask first: until the registers are its own again, the task would still leave by the stub.
+  IMG_TRY(tracee_->set_signal_mask(slot_.mask));
+  IMG_TRY(tracee_->set_registers(stopped_));
+  return memory_->overwrite(site_.stub, std::vector<std::byte>(arch::stub_bytes().size()));
+}
+
+Result<void> RemoteCall::finish() {
+  Result<void> unmapped;
+  if (slot_.scratch != 0 && tracee_->is_stopped()) {
+    const auto result = call(SYS_munmap, {slot_.scratch, slot_.scratch_bytes});
+    if (!result) {
+      unmapped = fail(result.error());
+    }
+  }
+  Result<void> back = put_back();
+  tracee_ = nullptr;
+  return back ? unmapped : back;
+}
+
+}  // namespace img::trace
