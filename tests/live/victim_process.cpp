@@ -5,12 +5,9 @@
 #include <gtest/gtest.h>
 #include <signal.h>
 #include <sys/prctl.h>
-#include <sys/ptrace.h>
 #include <sys/wait.h>
 
-#include <cerrno>
-#include <cstdio>
-#include <cstring>
+#include "live/trace/tracee.h"
 
 namespace img::live_test {
 namespace {
@@ -86,11 +83,13 @@ std::string why_not_trace() {
     pause();
     _exit(0);
   }
-  const long seized = ptrace(PTRACE_SEIZE, child, nullptr, nullptr);
-  const int error = errno;
+  std::string reason;
+  if (const auto tracee = trace::Tracee::seize(child); !tracee) {
+    reason = "tracing is refused here: " + tracee.error().line();
+  }
   kill(child, SIGKILL);
   waitpid(child, nullptr, 0);
-  return seized == 0 ? "" : std::string("ptrace is refused here: ") + strerror(error);
+  return reason;
 }
 
 }  // namespace img::live_test

@@ -4,7 +4,6 @@
 
 #include <gtest/gtest.h>
 #include <signal.h>
-#include <sys/ptrace.h>
 
 #include <cerrno>
 #include <deque>
@@ -17,6 +16,10 @@ namespace {
 using std::chrono::microseconds;
 using std::chrono::milliseconds;
 
+// As <linux/ptrace.h> numbers them.
+constexpr int kEventStop = 128;
+constexpr int kEventClone = 3;
+
 constexpr int stopped_by(int signal, int event = 0) {
   return event << 16 | signal << 8 | 0x7f;
 }
@@ -27,10 +30,9 @@ TEST(Stop, EveryKind) {
   EXPECT_EQ(classify(SIGSEGV | 0x80), (Stop{StopKind::killed, SIGSEGV}));  // with a core
   EXPECT_EQ(classify(stopped_by(SIGURG)), (Stop{StopKind::signal_delivery, SIGURG}));
   EXPECT_EQ(classify(stopped_by(SIGTRAP)), (Stop{StopKind::signal_delivery, SIGTRAP}));
-  EXPECT_EQ(classify(stopped_by(SIGTRAP, PTRACE_EVENT_STOP)), (Stop{StopKind::interrupted, 0}));
+  EXPECT_EQ(classify(stopped_by(SIGTRAP, kEventStop)), (Stop{StopKind::interrupted, 0}));
   EXPECT_EQ(classify(0x80137f), (Stop{StopKind::group_stop, SIGSTOP}));
-  EXPECT_EQ(classify(stopped_by(SIGTRAP, PTRACE_EVENT_CLONE)),
-            (Stop{StopKind::event, PTRACE_EVENT_CLONE}));
+  EXPECT_EQ(classify(stopped_by(SIGTRAP, kEventClone)), (Stop{StopKind::event, kEventClone}));
   EXPECT_EQ(classify(stopped_by(SIGTRAP | 0x80)), (Stop{StopKind::system_call, 0}));
   EXPECT_EQ(classify(0xffff).kind, StopKind::other);
   EXPECT_TRUE(classify(0).is_end());
