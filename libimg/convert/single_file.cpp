@@ -69,8 +69,8 @@ namespace {
 /// Records into the bytes of one file of either form; it has no memory beside it.
 class ComposedFile : public model::RecordSink {
  public:
-  ComposedFile(const criu::DirectoryForm& form, criu::WriterOptions options, ByteSink& out)
-      : composer_(form.composer(options)), out_(out) {}
+  ComposedFile(std::unique_ptr<criu::AnyComposer> composer, ByteSink& out)
+      : composer_(std::move(composer)), out_(out) {}
 
   Result<void> record(const model::Record& record) override {
     begin(record.key.file);  // a core that is a zombie's says so here
@@ -103,26 +103,34 @@ Result<void> json_to_image(const Source& source, ByteSink& out) {
   if (key.kind == schema::Kind::inventory) {
     options.order = json::json_form().order_of(text);
   }
-  ComposedFile image(criu::criu_form(), options, out);
+  ComposedFile image(criu::criu_form().composer(options), out);
   json::FileIn json(temporary_directory());
   IMG_TRY(json.parse({}, key, name_of(source), text, image));
   return image.finish(key);
 }
 
-Result<void> image_to_json(const Source& source, ByteSink& out) {
+}  // namespace
+
+Result<void> show_records(model::ImageReader& image, model::FileKey file,
+                          const json::WriteOptions& options, ByteSink& out) {
+  ComposedFile json(json::make_composer(options), out);
+  IMG_TRY(image.read(file, json));
+  return json.finish(file);
+}
+
+Result<void> show_single(const Source& source, json::WriteOptions options, ByteSink& out) {
   IMG_ASSIGN(const SingleFile single, identify(source));
-  ComposedFile json(json::json_form(), {2, single.context.order}, out);
+  options.order = single.context.order;
+  ComposedFile json(json::make_composer(options), out);
   IMG_TRY(read_single(source, json));
   return json.finish(single.key);
 }
-
-}  // namespace
 
 Result<void> convert_single(const Source& source, Form to, ByteSink& out) {
   if (source.form == to) {
     return out.write(source.bytes->bytes());
   }
-  return to == Form::json_file ? image_to_json(source, out) : json_to_image(source, out);
+  return to == Form::json_file ? show_single(source, {}, out) : json_to_image(source, out);
 }
 
 }  // namespace img::convert

@@ -5,6 +5,7 @@
 #include "libimg/base/byte_sink.h"
 #include "libimg/convert/source.h"
 #include "libimg/criu/file_parser.h"
+#include "libimg/json/file_out.h"
 
 namespace img::convert {
 
@@ -19,6 +20,13 @@ struct SingleFile {
 
 /// The records of a Form::criu_file.
 [[nodiscard]] Result<void> read_single(const Source& source, model::RecordSink& sink);
+
+/// One file of an image as crit shows it.
+[[nodiscard]] Result<void> show_records(model::ImageReader& image, model::FileKey file,
+                                        const json::WriteOptions& options, ByteSink& out);
+/// The same of a Form::criu_file.
+[[nodiscard]] Result<void> show_single(const Source& source, json::WriteOptions options,
+                                       ByteSink& out);
 
 /// A Form::criu_file as crit's JSON, or a Form::json_file as an image file.
 [[nodiscard]] Result<void> convert_single(const Source& source, Form to, ByteSink& out);

@@ -27,7 +27,10 @@ class NoSink : public model::RecordSink {
 
 class Composer final : public criu::AnyComposer {
  public:
-  explicit Composer(criu::WriterOptions options) : raw_(options) { options_.order = options.order; }
+  explicit Composer(criu::WriterOptions options, WriteOptions json = {})
+      : options_(json), raw_(options) {
+    options_.order = options.order;
+  }
 
   void begin(FileKey file, ByteSink& out) override {
     memory_ = nullptr;
@@ -127,6 +130,10 @@ Result<std::unique_ptr<criu::DirectoryReader>> open_directory(const std::string&
 std::unique_ptr<criu::DirectoryWriter> make_writer(int directory, std::string place,
                                                    criu::WriterOptions options) {
   return std::make_unique<criu::DirectoryWriter>(directory, std::move(place), options, json_form());
+}
+
+std::unique_ptr<criu::AnyComposer> make_composer(const WriteOptions& options) {
+  return std::make_unique<Composer>(criu::WriterOptions{2, options.order}, options);
 }
 
 Result<FileKey> identify_text(Bytes text, const std::string& file_name) {

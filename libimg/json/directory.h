@@ -6,6 +6,7 @@
 
 #include "libimg/criu/directory_reader.h"
 #include "libimg/criu/directory_writer.h"
+#include "libimg/json/file_out.h"
 
 namespace img::json {
 
@@ -19,6 +20,9 @@ namespace img::json {
 /// Several of them may fill one directory, each from a thread of its own; see DirectoryWriter.
 [[nodiscard]] std::unique_ptr<criu::DirectoryWriter> make_writer(int directory, std::string place,
                                                                  criu::WriterOptions options = {});
+
+/// For one file that is shown: with crit's choices, and without an image around it.
+[[nodiscard]] std::unique_ptr<criu::AnyComposer> make_composer(const WriteOptions& options);
 
 /// The image file that this JSON is of, and the file key that goes with it: by the text's magic,
 /// and by the file's name ("core-66.img.json") where that fits it.

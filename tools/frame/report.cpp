@@ -12,6 +12,13 @@ std::string_view version() {
   return STASIS_VERSION;
 }
 
+void write_error(JsonWriter& json, const Error& error) {
+  json.text("thing", error.thing);
+  json.text("what", error.what);
+  json.text("why", error.why);
+  json.text("hint", error.hint);
+}
+
 Report::Report(const ToolInfo& tool, Streams& streams, bool json, bool quiet)
     : tool_(tool), streams_(streams), quiet_(quiet) {
   if (!json) {
@@ -37,10 +44,7 @@ void Report::print_error(const Error& error) {
   }
   json_->end_to(1);
   json_->begin_object("error");
-  json_->text("thing", error.thing);
-  json_->text("what", error.what);
-  json_->text("why", error.why);
-  json_->text("hint", error.hint);
+  write_error(*json_, error);
   json_->end();
 }
 

@@ -22,6 +22,9 @@ struct ToolInfo {
 
 [[nodiscard]] std::string_view version();
 
+/// The members of an `error` object, which is open.
+void write_error(JsonWriter& json, const Error& error);
+
 class Report {
  public:
   Report(const ToolInfo& tool, Streams& streams, bool json, bool quiet);
