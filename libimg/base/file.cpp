@@ -82,6 +82,25 @@ Result<void> write_at(int fd, std::uint64_t offset, Bytes bytes, const std::stri
   return {};
 }
 
+Result<void> read_at(int fd, std::uint64_t offset, std::span<std::byte> to,
+                     const std::string& thing) {
+  while (!to.empty()) {
+    const ssize_t got = ::pread(fd, to.data(), to.size(), static_cast<off_t>(offset));
+    if (got < 0 && errno == EINTR) {
+      continue;
+    }
+    if (got < 0) {
+      return fail(sys_error(errno, thing, "read"));
+    }
+    if (got == 0) {
+      return fail(Fault::corrupt, thing, "read", "the file is shorter than it should be");
+    }
+    to = to.subspan(static_cast<std::size_t>(got));
+    offset += static_cast<std::uint64_t>(got);
+  }
+  return {};
+}
+
 Result<void> sync_file(int fd, const std::string& thing) {
   if (::fsync(fd) != 0) {
     return fail(sys_error(errno, thing, "sync"));

@@ -30,6 +30,9 @@ namespace img {
 /// All of it, at `offset`.
 [[nodiscard]] Result<void> write_at(int fd, std::uint64_t offset, Bytes bytes,
                                     const std::string& thing);
+/// Fills all of `to` from `offset`; Fault::corrupt where the file ends before.
+[[nodiscard]] Result<void> read_at(int fd, std::uint64_t offset, std::span<std::byte> to,
+                                   const std::string& thing);
 /// To stable storage. After a failure the file's content is unknown: give it up.
 [[nodiscard]] Result<void> sync_file(int fd, const std::string& thing);
 

@@ -44,29 +44,46 @@ class StoreImageReader final : public ImageReader {
   std::unique_ptr<StoreImageReader> parent_;
 };
 
-/// Writes an image into a store. `draft` says what it is called and where it comes from.
+/// One thread's records on their way into an image.
+class StoreRecordSink final : public RecordSink {
+ public:
+  explicit StoreRecordSink(store::PendingImage& image) : image_(image) {}
+  [[nodiscard]] Result<void> record(const Record& record) override;
+
+ private:
+  [[nodiscard]] Result<void> check_order(const Record& record);
+  [[nodiscard]] Result<void> put_memory(const Record& record);
+  [[nodiscard]] Failure refuse(const Record& record, std::string why) const;
+
+  store::PendingImage& image_;
+  RecordKey last_;
+  flatbuffers::FlatBufferBuilder builder_;
+};
+
+/// Writes an image into a store. `draft` says what it is called and where it comes from. One thread
+/// uses the writer; others that write files of the same image have a sink() each.
 class StoreImageWriter final : public ImageWriter {
  public:
   [[nodiscard]] static Result<std::unique_ptr<StoreImageWriter>> begin(
       std::shared_ptr<const store::Store> store, store::HeaderDraft draft,
       store::NameTaken taken = store::NameTaken::refuse);
 
-  [[nodiscard]] Result<void> record(const Record& record) override;
+  [[nodiscard]] Result<void> record(const Record& record) override { return sink_.record(record); }
   [[nodiscard]] Result<void> commit() override { return image_->commit(); }
 
+  /// For one more thread; must be done with when commit() is called.
+  [[nodiscard]] std::unique_ptr<RecordSink> sink() {
+    return std::make_unique<StoreRecordSink>(*image_);
+  }
   /// May be changed until commit().
   [[nodiscard]] store::HeaderDraft& header() { return image_->header(); }
 
  private:
   explicit StoreImageWriter(std::unique_ptr<store::PendingImage> image)
-      : image_(std::move(image)) {}
-  [[nodiscard]] Result<void> check_order(const Record& record);
-  [[nodiscard]] Result<void> put_memory(const Record& record);
-  [[nodiscard]] Failure refuse(const Record& record, std::string why) const;
+      : image_(std::move(image)), sink_(*image_) {}
 
   std::unique_ptr<store::PendingImage> image_;
-  RecordKey last_;
-  flatbuffers::FlatBufferBuilder builder_;
+  StoreRecordSink sink_;
 };
 
 }  // namespace img::model

@@ -21,14 +21,14 @@ Result<std::unique_ptr<StoreImageWriter>> StoreImageWriter::begin(
   return std::unique_ptr<StoreImageWriter>(new StoreImageWriter(std::move(image)));
 }
 
-Failure StoreImageWriter::refuse(const Record& record, std::string why) const {
-  return fail(Fault::corrupt, image_->store().place(),
+Failure StoreRecordSink::refuse(const Record& record, std::string why) const {
+  return fail(Fault::corrupt, image_.store().place(),
               fmt::format("write {}, record {}", image_file_name(record.key.file), record.key.seq),
               std::move(why));
 }
 
 // A file read back must be whole, so it is never stored with a hole in its numbers.
-Result<void> StoreImageWriter::check_order(const Record& record) {
+Result<void> StoreRecordSink::check_order(const Record& record) {
   const bool is_next =
       record.key.file == last_.file ? record.key.seq == last_.seq + 1 : record.key.seq <= 1;
   if (!is_next) {
@@ -38,7 +38,7 @@ Result<void> StoreImageWriter::check_order(const Record& record) {
   return {};
 }
 
-Result<void> StoreImageWriter::record(const Record& record) {
+Result<void> StoreRecordSink::record(const Record& record) {
   IMG_TRY(check_order(record));
   const store::RecordPlace place = stored_place(record.key);
   const bool has_table = !store::record_table(place).empty();
@@ -53,13 +53,13 @@ Result<void> StoreImageWriter::record(const Record& record) {
   }
   if (is_chunk(record.key)) {
     IMG_TRY(put_memory(record));
-    return image_->put(place, value, {});
+    return image_.put(place, value, {});
   }
-  return image_->put(place, value, record.payload.parts);
+  return image_.put(place, value, record.payload.parts);
 }
 
-Result<void> StoreImageWriter::put_memory(const Record& record) {
-  const std::uint64_t page_size = image_->header().page_size;
+Result<void> StoreRecordSink::put_memory(const Record& record) {
+  const std::uint64_t page_size = image_.header().page_size;
   const auto& chunk = *record.as<schema::PagemapChunk>();
   const auto bytes = present_bytes(chunk, page_size);
   if (!bytes || *bytes != record.payload.size()) {
@@ -69,7 +69,7 @@ Result<void> StoreImageWriter::put_memory(const Record& record) {
   if (*bytes == 0) {
     return {};
   }
-  IMG_ASSIGN(std::uint64_t offset, image_->append(record.payload.parts, page_size));
+  IMG_ASSIGN(std::uint64_t offset, image_.append(record.payload.parts, page_size));
   std::vector<schema::Extent> extents;
   PageRun extent;
   const auto add = [&] {
@@ -97,7 +97,7 @@ Result<void> StoreImageWriter::put_memory(const Record& record) {
   builder_.Finish(schema::CreateExtentChunk(builder_, builder_.CreateVectorOfStructs(extents)));
   store::Envelope value;
   value.flatbuffer = std::as_bytes(std::span(builder_.GetBufferPointer(), builder_.GetSize()));
-  return image_->put(extents_of(record.key), value, {});
+  return image_.put(extents_of(record.key), value, {});
 }
 
 }  // namespace img::model

@@ -34,6 +34,8 @@ Result<std::unique_ptr<PackWriter>> PackWriter::create(int packs, const std::str
     struct stat status {};
     // Between the two a gc may have taken the file for a leftover.
     if (leased && ::fstat(writer->file_.get(), &status) == 0 && status.st_nlink == 1) {
+      IMG_ASSIGN(writer->hash_file_,
+                 create_file(packs, hash_file_name(writer->id_), writer->thing_));
       return writer;
     }
   }
@@ -53,12 +55,23 @@ std::uint64_t PackWriter::next_offset(std::uint64_t alignment) const {
 Result<void> PackWriter::append(Bytes bytes, std::uint64_t alignment) {
   IMG_TRY(pad(next_offset(alignment)));
   if (size_ % kBlockBytes == 0 && bytes.size() >= kLongRunBytes) {
-    IMG_TRY(flush());
-    const std::size_t whole = bytes.size() / kBlockBytes * kBlockBytes;
-    IMG_TRY(append_direct(bytes.first(whole)));
-    bytes = bytes.subspan(whole);
+    const Bytes whole = bytes.first(bytes.size() / kBlockBytes * kBlockBytes);
+    IMG_ASSIGN(const std::uint64_t offset, reserve_blocks(whole.size()));
+    IMG_TRY(write_blocks(offset, whole));
+    bytes = bytes.subspan(whole.size());
   }
   return append_buffered(bytes);
+}
+
+Result<std::uint64_t> PackWriter::reserve_blocks(std::uint64_t bytes) {
+  IMG_ASSERT(bytes % kBlockBytes == 0);
+  IMG_TRY(pad(next_offset(kBlockBytes)));
+  IMG_TRY(flush());
+  IMG_ASSERT(buffered_ == 0 && written_ == size_);
+  const std::uint64_t offset = size_;
+  size_ += bytes;
+  written_ = size_;
+  return offset;
 }
 
 Result<void> PackWriter::pad(std::uint64_t offset) {
@@ -86,48 +99,48 @@ Result<void> PackWriter::append_buffered(Bytes bytes) {
   return {};
 }
 
-Result<void> PackWriter::append_direct(Bytes bytes) {
-  while (!bytes.empty()) {
-    const Bytes part = bytes.first(std::min(bytes.size(), kWriteBytes));
-    IMG_TRY(write_blocks(part));
-    size_ += part.size();
-    bytes = bytes.subspan(part.size());
-  }
-  return {};
-}
-
 // The buffer always begins at a block; only whole blocks leave it.
 Result<void> PackWriter::flush() {
   const std::size_t whole = buffered_ / kBlockBytes * kBlockBytes;
   if (whole == 0) {
     return {};
   }
-  IMG_TRY(write_blocks(Bytes(buffer_).first(whole)));
+  IMG_TRY(write_blocks(written_, Bytes(buffer_).first(whole)));
+  written_ += whole;
   std::memmove(buffer_.data(), buffer_.data() + whole, buffered_ - whole);
   buffered_ -= whole;
   return {};
 }
 
-Result<void> PackWriter::write_blocks(Bytes blocks) {
-  for (std::size_t at = 0; at < blocks.size(); at += kBlockBytes) {
-    const Hash128 hash = hash128(blocks.subspan(at, kBlockBytes));
-    hashes_.push_back(hash.lo);
-    hashes_.push_back(hash.hi);
+Result<void> PackWriter::write_blocks(std::uint64_t offset, Bytes blocks) const {
+  std::array<std::uint64_t, 2 * kWriteBytes / kBlockBytes> hashes;
+  while (!blocks.empty()) {
+    const Bytes part = blocks.first(std::min(blocks.size(), kWriteBytes));
+    std::size_t count = 0;
+    for (std::size_t at = 0; at < part.size(); at += kBlockBytes) {
+      const Hash128 hash = hash128(part.subspan(at, kBlockBytes));
+      hashes[count++] = hash.lo;
+      hashes[count++] = hash.hi;
+    }
+    IMG_TRY(write_at(file_.get(), offset, part, thing_));
+    IMG_TRY(write_at(hash_file_.get(), offset / kBlockBytes * kHashBytes,
+                     std::as_bytes(std::span(hashes).first(count)), thing_));
+    offset += part.size();
+    blocks = blocks.subspan(part.size());
   }
-  IMG_TRY(write_at(file_.get(), written_, blocks, thing_));
-  written_ += blocks.size();
-  return hashes_.size() * sizeof(std::uint64_t) >= kWriteBytes ? flush_hashes() : Result<void>();
+  return {};
 }
 
-Result<void> PackWriter::flush_hashes() {
-  if (!hash_file_.is_open()) {
-    IMG_ASSIGN(hash_file_, create_file(packs_, hash_file_name(id_), thing_));
+// From the file: they were written in any order.
+Result<void> PackWriter::digest_hashes(Hasher128& digest) const {
+  const std::uint64_t size = size_ / kBlockBytes * kHashBytes;
+  std::vector<std::byte> buffer(std::min<std::uint64_t>(size, kWriteBytes));
+  for (std::uint64_t at = 0; at < size;) {
+    const std::size_t part = std::min<std::uint64_t>(size - at, buffer.size());
+    IMG_TRY(read_at(hash_file_.get(), at, std::span(buffer).first(part), thing_));
+    digest.add(Bytes(buffer).first(part));
+    at += part;
   }
-  const Bytes bytes = std::as_bytes(std::span(hashes_));
-  hashes_digest_.add(bytes);
-  IMG_TRY(write_at(hash_file_.get(), hashes_written_, bytes, thing_));
-  hashes_written_ += bytes.size();
-  hashes_.clear();
   return {};
 }
 
@@ -135,10 +148,11 @@ Result<PackWriter::Sealed> PackWriter::seal() {
   IMG_TRY(pad(next_offset(kBlockBytes)));
   IMG_TRY(flush());
   IMG_ASSERT(buffered_ == 0 && written_ == size_);
-  IMG_TRY(flush_hashes());
+  Hasher128 hashes;
+  IMG_TRY(digest_hashes(hashes));
   IMG_TRY(sync_file(file_.get(), thing_));
   IMG_TRY(sync_file(hash_file_.get(), thing_));
-  const Hash128 digest = hashes_digest_.finish();
+  const Hash128 digest = hashes.finish();
   return Sealed{size_, {digest.hi, digest.lo}};
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // A pack while it grows. Each byte passes through here once: it is hashed while it is in the cache
-// and handed to the kernel in large writes. From creation to release() the writer holds the lease
-// on the file, by which others see that it is not a leftover.
+// and handed to the kernel in large writes. From creation to the end of its life the writer holds
+// the lease on the file, by which others see that it is not a leftover.
 #pragma once
 
 #include <cstdint>
@@ -31,6 +31,12 @@ class PackWriter {
   /// What has been appended, padding included.
   [[nodiscard]] std::uint64_t size() const { return size_; }
 
+  /// A place for `bytes`, whole blocks, which write_blocks() fills.
+  [[nodiscard]] Result<std::uint64_t> reserve_blocks(std::uint64_t bytes);
+  /// Hashes and writes whole blocks at their place. The one function that several threads may be in
+  /// at a time, each with a place of its own.
+  [[nodiscard]] Result<void> write_blocks(std::uint64_t offset, Bytes blocks) const;
+
   /// Where the next append with this alignment (a power of two) will begin.
   [[nodiscard]] std::uint64_t next_offset(std::uint64_t alignment) const;
   /// Pads up to next_offset(alignment), then appends.
@@ -49,10 +55,8 @@ class PackWriter {
   PackWriter(int packs, std::string place);
   [[nodiscard]] Result<void> pad(std::uint64_t offset);
   [[nodiscard]] Result<void> append_buffered(Bytes bytes);
-  [[nodiscard]] Result<void> append_direct(Bytes bytes);
   [[nodiscard]] Result<void> flush();
-  [[nodiscard]] Result<void> write_blocks(Bytes blocks);
-  [[nodiscard]] Result<void> flush_hashes();
+  [[nodiscard]] Result<void> digest_hashes(Hasher128& digest) const;
 
   int packs_;
   std::string place_;
@@ -60,13 +64,10 @@ class PackWriter {
   std::string thing_;
   UniqueFd file_;
   UniqueFd hash_file_;
-  std::uint64_t size_ = 0;     // written and buffered
-  std::uint64_t written_ = 0;  // whole blocks in the file
+  std::uint64_t size_ = 0;     // written, reserved and buffered
+  std::uint64_t written_ = 0;  // where the buffer begins: a block
   std::vector<std::byte> buffer_;
   std::size_t buffered_ = 0;
-  std::vector<std::uint64_t> hashes_;  // lo and hi of those not yet in their file
-  Hasher128 hashes_digest_;
-  std::uint64_t hashes_written_ = 0;
   bool keep_ = false;
 };
 

@@ -67,11 +67,38 @@ PendingImage::~PendingImage() {
 }
 
 Result<std::uint64_t> PendingImage::append(std::span<const Bytes> parts, std::uint64_t alignment) {
+  std::uint64_t size = 0;
+  bool is_whole = alignment % kBlockBytes == 0;
+  for (const Bytes part : parts) {
+    size += part.size();
+    is_whole = is_whole && part.size() % kBlockBytes == 0;
+  }
+  if (is_whole) {
+    return append_blocks(parts, size);
+  }
+  const std::lock_guard lock(mutex_);
+  draft_.pack_bytes += size;
   const std::uint64_t offset = pack_->next_offset(alignment);
   for (const Bytes part : parts) {
     IMG_TRY(pack_->append(part, alignment));
-    draft_.pack_bytes += part.size();
     alignment = 1;
+  }
+  return offset;
+}
+
+// Only the place is given out under the lock: hashing and copying is what takes the time.
+Result<std::uint64_t> PendingImage::append_blocks(std::span<const Bytes> parts,
+                                                  std::uint64_t size) {
+  std::uint64_t offset = 0;
+  {
+    const std::lock_guard lock(mutex_);
+    draft_.pack_bytes += size;
+    IMG_ASSIGN(offset, pack_->reserve_blocks(size));
+  }
+  std::uint64_t at = offset;
+  for (const Bytes part : parts) {
+    IMG_TRY(pack_->write_blocks(at, part));
+    at += part.size();
   }
   return offset;
 }
@@ -97,6 +124,7 @@ Result<void> PendingImage::put(const RecordPlace& place, const Envelope& record,
     payload_size = 0;
   }
   const std::uint64_t size = envelope_size(value, payload_size);
+  const std::lock_guard lock(mutex_);
   const bool is_extents =
       place.kind == schema::Kind::extents || place.kind == schema::Kind::extents_shmem;
   draft_.records += is_extents ? 0 : 1;

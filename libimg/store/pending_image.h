@@ -2,11 +2,13 @@
 // One image while it is written. Records gather in memory and go into the database in bounded
 // transactions under a number that no reader looks at; bytes go straight into a pack. commit()
 // makes all of it visible at once. Several images can be written at the same time, by threads or
-// processes: only the transactions wait for each other.
+// processes: only the transactions wait for each other. One image can be written by several
+// threads, each with records of its own: put() and append() may be called at the same time.
 #pragma once
 
 #include <cstdint>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <span>
 #include <string>
@@ -68,6 +70,8 @@ class PendingImage {
   [[nodiscard]] Result<void> enter(WriteTxn& txn);
   [[nodiscard]] Result<void> write_batch(WriteTxn& txn, Batch& batch);
   [[nodiscard]] Result<void> flush(Batch& batch);
+  [[nodiscard]] Result<std::uint64_t> append_blocks(std::span<const Bytes> parts,
+                                                    std::uint64_t size);
   [[nodiscard]] Result<void> put_alone(const RecordPlace& place, const Envelope& record,
                                        std::span<const Bytes> payload);
   [[nodiscard]] Failure name_is_taken() const;
@@ -76,6 +80,7 @@ class PendingImage {
   HeaderDraft draft_;
   NameTaken taken_;
   std::unique_ptr<PackWriter> pack_;
+  std::mutex mutex_;  // of everything below, and of the pack's end
   // Extents come after all other records of an image. In a batch of their own they do not break
   // the ascending order, in which LMDB fills its pages, for the rest.
   Batch records_;
