@@ -31,6 +31,7 @@ std::array<Slot, kSlots> slots;
 std::atomic<int> slots_used = 0;
 std::mutex free_mutex;
 std::vector<int> free_slots;  // returned ones; guarded by free_mutex
+thread_local int blamed_slot = -1;
 
 const char* tool_name = "stasis";
 int fault_exit_code = 2;
@@ -69,6 +70,9 @@ const Slot* find_slot(const void* at) {
 void on_fault(int signal_number, siginfo_t* info, void*) {
   // Positive codes are the kernel's own and have an address; the rest is someone's kill(2).
   const Slot* slot = info->si_code > 0 ? find_slot(info->si_addr) : nullptr;
+  if (slot == nullptr && info->si_code > 0 && blamed_slot >= 0) {
+    slot = &slots[static_cast<std::size_t>(blamed_slot)];
+  }
   if (slot != nullptr) {
     end_process(*slot, "the file became shorter, or its disk failed, or it is damaged");
   }
@@ -132,6 +136,13 @@ void MappingGuard::release() {
     const std::lock_guard lock(free_mutex);
     free_slots.push_back(std::exchange(slot_, -1));
   }
+}
+
+BlameMapping::BlameMapping(const MappingGuard& mapping)
+    : before_(std::exchange(blamed_slot, mapping.slot_)) {}
+
+BlameMapping::~BlameMapping() {
+  blamed_slot = before_;
 }
 
 void install_mapping_fault_handler(const char* tool, int exit_code) {

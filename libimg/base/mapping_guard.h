@@ -20,8 +20,22 @@ class MappingGuard {
   ~MappingGuard();
 
  private:
+  friend class BlameMapping;
   void release();
   int slot_ = -1;
+};
+
+/// As long as it lives, every fault of this thread, at whatever address, is one of that mapping:
+/// for calls into a library that follows wherever the file's bytes lead.
+class BlameMapping {
+ public:
+  explicit BlameMapping(const MappingGuard& mapping);
+  BlameMapping(const BlameMapping&) = delete;
+  BlameMapping& operator=(const BlameMapping&) = delete;
+  ~BlameMapping();
+
+ private:
+  int before_;
 };
 
 /// From now on SIGBUS and SIGSEGV inside a registered mapping write "TOOL: NAME: ..." to stderr,
