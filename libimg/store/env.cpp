@@ -289,8 +289,15 @@ bool Env::holds(const void* begin, std::size_t size) const {
 }
 
 int Env::write_failure() const {
-  struct statvfs status {};
-  return ::fstatvfs(data_fd_, &status) == 0 && status.f_bavail == 0 ? ENOSPC : EIO;
+  struct statvfs disk {};
+  struct stat file {};
+  rlimit limit{};
+  if (::fstatvfs(data_fd_, &disk) == 0 && disk.f_bavail == 0) {
+    return ENOSPC;
+  }
+  const bool at_limit = ::fstat(data_fd_, &file) == 0 && ::getrlimit(RLIMIT_FSIZE, &limit) == 0 &&
+                        static_cast<std::uint64_t>(file.st_size) >= limit.rlim_cur;
+  return at_limit ? EFBIG : EIO;
 }
 
 Env::~Env() {

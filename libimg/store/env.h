@@ -47,6 +47,8 @@ class Env {
   /// Whether these bytes are inside the file, so that reading them cannot fault.
   [[nodiscard]] bool holds(const void* begin, std::size_t size) const;
 
+  /// The map, for blame: LMDB follows what the file says, and a damaged one leads it anywhere.
+  [[nodiscard]] const MappingGuard& map() const { return guard_; }
   /// The errno behind a write that LMDB only says went wrong.
   [[nodiscard]] int write_failure() const;
 

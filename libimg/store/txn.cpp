@@ -36,6 +36,7 @@ Result<std::optional<Bytes>> Txn::get(const Key& key) const {
   MDB_val wanted = val_of(key.bytes());
   MDB_val value{};
   const std::lock_guard lock(mutex_);
+  const BlameMapping blame(env_->map());
   const int rc = ::mdb_get(txn_, env_->table(), &wanted, &value);
   if (rc == MDB_NOTFOUND) {
     return std::optional<Bytes>();
@@ -69,6 +70,7 @@ Result<std::optional<Entry>> Cursor::move(int operation, Bytes from) {
   MDB_val key = val_of(from);
   MDB_val value{};
   const std::lock_guard lock(txn_->mutex_);
+  const BlameMapping blame(txn_->env_->map());
   const int rc = ::mdb_cursor_get(cursor_, &key, &value, static_cast<MDB_cursor_op>(operation));
   if (rc == MDB_NOTFOUND) {
     return std::optional<Entry>();
@@ -149,6 +151,7 @@ WriteTxn::~WriteTxn() {
 }
 
 Result<std::span<std::byte>> WriteTxn::reserve(const Key& key, std::size_t size, Put put) {
+  const BlameMapping blame(env_->map());
   int rc = puts_ == nullptr ? ::mdb_cursor_open(txn_, env_->table(), &puts_) : 0;
   MDB_val wanted = val_of(key.bytes());
   MDB_val value{size, nullptr};
@@ -166,6 +169,7 @@ Result<std::span<std::byte>> WriteTxn::reserve(const Key& key, std::size_t size,
 
 Result<bool> WriteTxn::remove(const Key& key) {
   MDB_val wanted = val_of(key.bytes());
+  const BlameMapping blame(env_->map());
   const int rc = ::mdb_del(txn_, env_->table(), &wanted, nullptr);
   if (rc != 0 && rc != MDB_NOTFOUND) {
     return fail(database_error(rc, place(), "remove"));
@@ -177,6 +181,7 @@ Result<void> WriteTxn::commit() {
   if (puts_ != nullptr) {
     ::mdb_cursor_close(std::exchange(puts_, nullptr));
   }
+  const BlameMapping blame(env_->map());
   if (const int rc = ::mdb_txn_commit(std::exchange(txn_, nullptr)); rc != 0) {
     // LMDB calls a short write EIO; on a disk that is full, that is what it was.
     return fail(database_error(rc == EIO ? env_->write_failure() : rc, place(), "commit"));
