@@ -80,6 +80,21 @@ Result<void> share_out(std::size_t count, const std::vector<Task>& tasks) {
   return {};
 }
 
+Result<void> copy_files(model::ImageReader& image, std::span<const model::FileKey> files,
+                        const std::vector<model::RecordSink*>& sinks, Copied& copied,
+                        const std::atomic<int>* stop) {
+  std::vector<Task> tasks;
+  for (model::RecordSink* to : sinks) {
+    tasks.emplace_back([&, to](std::size_t index) -> Result<void> {
+      CountingSink sink(*to, copied, stop);
+      IMG_TRY(image.read(files[index], sink));
+      ++copied.files;
+      return {};
+    });
+  }
+  return share_out(files.size(), tasks);
+}
+
 std::size_t worthwhile_threads(std::size_t files) {
   const std::size_t processors = std::max(1U, std::thread::hardware_concurrency());
   return std::clamp<std::size_t>(files / kFilesPerThread, 1, std::min(processors, kMaxThreads));

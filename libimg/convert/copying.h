@@ -6,6 +6,7 @@
 #include <atomic>
 #include <cstdint>
 #include <functional>
+#include <span>
 #include <vector>
 
 #include "libimg/model/record.h"
@@ -37,6 +38,12 @@ using Task = std::function<Result<void>(std::size_t index)>;
 /// Calls tasks[t](0), (1) ... (count - 1), each number once, in threads of their own if there is
 /// enough to do. The error is that of the lowest number, whoever is first.
 [[nodiscard]] Result<void> share_out(std::size_t count, const std::vector<Task>& tasks);
+
+/// Each file whole into one of the sinks, which are as many as there are threads.
+[[nodiscard]] Result<void> copy_files(model::ImageReader& image,
+                                      std::span<const model::FileKey> files,
+                                      const std::vector<model::RecordSink*>& sinks, Copied& copied,
+                                      const std::atomic<int>* stop);
 
 /// How many tasks are worth making for so many files.
 [[nodiscard]] std::size_t worthwhile_threads(std::size_t files);

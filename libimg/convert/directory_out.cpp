@@ -47,22 +47,16 @@ struct LevelOut {
   }
 };
 
-/// Files [first, last) of the image, each written whole by one thread.
-Result<void> copy_files(ImageReader& image, std::span<const FileKey> files, const LevelOut& out,
-                        const Options& options, Copied& copied) {
-  const std::size_t threads = worthwhile_threads(files.size());
+/// Several files, each written whole by one thread.
+Result<void> write_files(ImageReader& image, std::span<const FileKey> files, const LevelOut& out,
+                         const Options& options, Copied& copied) {
   std::vector<std::unique_ptr<model::ImageWriter>> writers;
-  std::vector<Task> tasks;
-  for (std::size_t at = 0; at < threads; ++at) {
+  std::vector<model::RecordSink*> sinks;
+  for (std::size_t at = worthwhile_threads(files.size()); at > 0; --at) {
     writers.push_back(out.writer(image));
-    tasks.emplace_back([&, &writer = *writers.back()](std::size_t index) -> Result<void> {
-      CountingSink sink(writer, copied, options.stop);
-      IMG_TRY(image.read(files[index], sink));
-      ++copied.files;
-      return {};
-    });
+    sinks.push_back(writers.back().get());
   }
-  IMG_TRY(share_out(files.size(), tasks));
+  IMG_TRY(copy_files(image, files, sinks, copied, options.stop));
   for (const auto& writer : writers) {
     IMG_TRY(writer->commit());
   }
@@ -77,8 +71,8 @@ Result<void> write_level(ImageReader& image, const LevelOut& out, const Options&
       files, [](FileKey file) { return file.kind != schema::Kind::pages; });
   const auto others = static_cast<std::size_t>(pages.begin() - files.begin());
   const std::span<const FileKey> all(files);
-  IMG_TRY(copy_files(image, all.first(others), out, options, copied));
-  return copy_files(image, all.subspan(others), out, options, copied);
+  IMG_TRY(write_files(image, all.first(others), out, options, copied));
+  return write_files(image, all.subspan(others), out, options, copied);
 }
 
 Result<UniqueFd> make_directory(int parent, const std::string& name, const std::string& place) {

@@ -27,7 +27,10 @@ class Import {
  public:
   Import(std::shared_ptr<const store::Store> store, const std::vector<ImageReader*>& levels,
          const Options& options)
-      : store_(std::move(store)), levels_(levels), options_(options) {}
+      : store_(std::move(store)),
+        levels_(levels),
+        options_(options),
+        copied_(options.copied == nullptr ? own_ : *options.copied) {}
 
   [[nodiscard]] Result<Outcome> run();
   /// What there is of it goes away; newest first, since each level needs the one before.
@@ -39,7 +42,7 @@ class Import {
   [[nodiscard]] Result<Made> take_level(std::size_t level);
   [[nodiscard]] Result<std::optional<Made>> reuse(const Id& digest);
   [[nodiscard]] Result<Made> store_level(std::size_t level, const LevelDigest& digest);
-  [[nodiscard]] Result<void> copy(ImageReader& image, model::ImageWriter& writer);
+  [[nodiscard]] Result<void> copy(ImageReader& image, model::StoreImageWriter& writer);
   [[nodiscard]] std::string place_of(const std::string& name) const {
     return store_->place() + "::" + name;
   }
@@ -51,7 +54,8 @@ class Import {
   std::string base_;
   Id parent_;  // of the level that comes next; zero: none
   std::vector<std::string> stored_;
-  Copied copied_;
+  Copied own_;  // where nobody else counts
+  Copied& copied_;
 };
 
 Result<void> Import::choose_names() {
@@ -139,14 +143,15 @@ Result<std::optional<Made>> Import::reuse(const Id& digest) {
   return std::optional<Made>();
 }
 
-Result<void> Import::copy(ImageReader& image, model::ImageWriter& writer) {
-  CountingSink sink(writer, copied_, options_.stop);
+Result<void> Import::copy(ImageReader& image, model::StoreImageWriter& writer) {
   IMG_ASSIGN(const std::vector<FileKey> files, image.files());
-  for (const FileKey file : files) {
-    IMG_TRY(image.read(file, sink));
-    ++copied_.files;
+  std::vector<std::unique_ptr<model::RecordSink>> others;
+  std::vector<model::RecordSink*> sinks = {&writer};
+  for (std::size_t at = worthwhile_threads(files.size()); at > 1; --at) {
+    others.push_back(writer.sink());
+    sinks.push_back(others.back().get());
   }
-  return {};
+  return copy_files(image, files, sinks, copied_, options_.stop);
 }
 
 Result<Made> Import::store_level(std::size_t level, const LevelDigest& digest) {

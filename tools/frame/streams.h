@@ -19,7 +19,8 @@ struct Streams {
   std::function<std::uint64_t()> now_ns;  // CLOCK_REALTIME
   bool out_is_terminal = false;
   bool err_is_terminal = false;
-  bool color = false;  // out_is_terminal, and NO_COLOR is not set
+  bool color = false;    // out_is_terminal, and NO_COLOR is not set
+  bool unicode = false;  // out_is_terminal, and shows more than ASCII
   unsigned columns = 80;
   unsigned patience_ms = 1000;  // how long work lasts before it is worth a line
   /// Set when the tool has to end: the number of the signal. Long work asks now and then.

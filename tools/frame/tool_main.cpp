@@ -78,10 +78,22 @@ bool wants_color() {
   return (no_color == nullptr || *no_color == '\0') && !dumb;
 }
 
+// As setlocale() would find it, without the rest that it changes.
+bool locale_is_utf8() {
+  for (const char* name : {"LC_ALL", "LC_CTYPE", "LANG"}) {
+    if (const char* const value = std::getenv(name); value != nullptr && *value != '\0') {
+      const std::string_view locale = value;
+      return locale.find("UTF-8") != locale.npos || locale.find("utf8") != locale.npos;
+    }
+  }
+  return false;
+}
+
 void look_at_terminal(Streams& streams) {
   streams.out_is_terminal = ::isatty(STDOUT_FILENO) == 1;
   streams.err_is_terminal = ::isatty(STDERR_FILENO) == 1;
   streams.color = streams.out_is_terminal && wants_color();
+  streams.unicode = streams.out_is_terminal && locale_is_utf8();
   winsize size{};
   if (::ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col >= 40) {
     streams.columns = size.ws_col;
