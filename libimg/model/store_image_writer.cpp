@@ -22,6 +22,7 @@ Result<std::unique_ptr<StoreImageWriter>> StoreImageWriter::begin(
 }
 
 Failure StoreRecordSink::refuse(const Record& record, std::string why) const {
+  image_.spoil();
   return fail(Fault::corrupt, image_.store().place(),
               fmt::format("write {}, record {}", image_file_name(record.key.file), record.key.seq),
               std::move(why));

@@ -56,16 +56,16 @@ Result<void> PackWriter::append(Bytes bytes, std::uint64_t alignment) {
   IMG_TRY(pad(next_offset(alignment)));
   if (size_ % kBlockBytes == 0 && bytes.size() >= kLongRunBytes) {
     const Bytes whole = bytes.first(bytes.size() / kBlockBytes * kBlockBytes);
-    IMG_ASSIGN(const std::uint64_t offset, reserve_blocks(whole.size()));
+    IMG_ASSIGN(const std::uint64_t offset, reserve_blocks(whole.size(), kBlockBytes));
     IMG_TRY(write_blocks(offset, whole));
     bytes = bytes.subspan(whole.size());
   }
   return append_buffered(bytes);
 }
 
-Result<std::uint64_t> PackWriter::reserve_blocks(std::uint64_t bytes) {
-  IMG_ASSERT(bytes % kBlockBytes == 0);
-  IMG_TRY(pad(next_offset(kBlockBytes)));
+Result<std::uint64_t> PackWriter::reserve_blocks(std::uint64_t bytes, std::uint64_t alignment) {
+  IMG_ASSERT(bytes % kBlockBytes == 0 && alignment % kBlockBytes == 0);
+  IMG_TRY(pad(next_offset(alignment)));
   IMG_TRY(flush());
   IMG_ASSERT(buffered_ == 0 && written_ == size_);
   const std::uint64_t offset = size_;

@@ -32,7 +32,7 @@ class PackWriter {
   [[nodiscard]] std::uint64_t size() const { return size_; }
 
   /// A place for `bytes`, whole blocks, which write_blocks() fills.
-  [[nodiscard]] Result<std::uint64_t> reserve_blocks(std::uint64_t bytes);
+  [[nodiscard]] Result<std::uint64_t> reserve_blocks(std::uint64_t bytes, std::uint64_t alignment);
   /// Hashes and writes whole blocks at their place. The one function that several threads may be in
   /// at a time, each with a place of its own.
   [[nodiscard]] Result<void> write_blocks(std::uint64_t offset, Bytes blocks) const;

@@ -67,6 +67,24 @@ PendingImage::~PendingImage() {
 }
 
 Result<std::uint64_t> PendingImage::append(std::span<const Bytes> parts, std::uint64_t alignment) {
+  auto offset = append_parts(parts, alignment);
+  if (!offset) {
+    broken_ = true;
+  }
+  return offset;
+}
+
+Result<void> PendingImage::put(const RecordPlace& place, const Envelope& record,
+                               std::span<const Bytes> payload) {
+  auto done = put_record(place, record, payload);
+  if (!done) {
+    broken_ = true;
+  }
+  return done;
+}
+
+Result<std::uint64_t> PendingImage::append_parts(std::span<const Bytes> parts,
+                                                 std::uint64_t alignment) {
   std::uint64_t size = 0;
   bool is_whole = alignment % kBlockBytes == 0;
   for (const Bytes part : parts) {
@@ -74,7 +92,7 @@ Result<std::uint64_t> PendingImage::append(std::span<const Bytes> parts, std::ui
     is_whole = is_whole && part.size() % kBlockBytes == 0;
   }
   if (is_whole) {
-    return append_blocks(parts, size);
+    return append_blocks(parts, size, alignment);
   }
   const std::lock_guard lock(mutex_);
   draft_.pack_bytes += size;
@@ -87,13 +105,13 @@ Result<std::uint64_t> PendingImage::append(std::span<const Bytes> parts, std::ui
 }
 
 // Only the place is given out under the lock: hashing and copying is what takes the time.
-Result<std::uint64_t> PendingImage::append_blocks(std::span<const Bytes> parts,
-                                                  std::uint64_t size) {
+Result<std::uint64_t> PendingImage::append_blocks(std::span<const Bytes> parts, std::uint64_t size,
+                                                  std::uint64_t alignment) {
   std::uint64_t offset = 0;
   {
     const std::lock_guard lock(mutex_);
     draft_.pack_bytes += size;
-    IMG_ASSIGN(offset, pack_->reserve_blocks(size));
+    IMG_ASSIGN(offset, pack_->reserve_blocks(size, alignment));
   }
   std::uint64_t at = offset;
   for (const Bytes part : parts) {
@@ -103,8 +121,8 @@ Result<std::uint64_t> PendingImage::append_blocks(std::span<const Bytes> parts,
   return offset;
 }
 
-Result<void> PendingImage::put(const RecordPlace& place, const Envelope& record,
-                               std::span<const Bytes> payload) {
+Result<void> PendingImage::put_record(const RecordPlace& place, const Envelope& record,
+                                      std::span<const Bytes> payload) {
   if (record.flatbuffer.size() + (record.original ? record.original->size() : 0) >
       kMaxRecordBytes) {
     return fail(Fault::limit, store_->place() + "::" + draft_.name, "write record",
@@ -234,6 +252,10 @@ Result<void> PendingImage::write_batch(WriteTxn& txn, Batch& batch) {
 }
 
 Result<void> PendingImage::commit() {
+  if (broken_ || committed_) {
+    return fail(Fault::usage, store_->place() + "::" + draft_.name, "commit",
+                committed_ ? "is committed already" : "a part of it could not be written");
+  }
   PackWriter::Sealed sealed;
   if (pack_->size() == 0) {
     draft_.packs.erase(draft_.packs.begin());

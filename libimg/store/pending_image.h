@@ -6,6 +6,7 @@
 // threads, each with records of its own: put() and append() may be called at the same time.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <mutex>
@@ -43,6 +44,10 @@ class PendingImage {
   /// Where the first byte went. Each part after the first follows at once.
   [[nodiscard]] Result<std::uint64_t> append(std::span<const Bytes> parts, std::uint64_t alignment);
 
+  /// Something of the image is missing: commit() will refuse. A failed put() or append() does it
+  /// too.
+  void spoil() { broken_ = true; }
+
   /// May be changed until commit(): name, series, freeze, provenance (what they point to must
   /// live until then).
   [[nodiscard]] HeaderDraft& header() { return draft_; }
@@ -64,6 +69,10 @@ class PendingImage {
 
   PendingImage(std::shared_ptr<const Store> store, HeaderDraft draft, NameTaken taken)
       : store_(std::move(store)), draft_(std::move(draft)), taken_(taken) {}
+  [[nodiscard]] Result<std::uint64_t> append_parts(std::span<const Bytes> parts,
+                                                   std::uint64_t alignment);
+  [[nodiscard]] Result<void> put_record(const RecordPlace& place, const Envelope& record,
+                                        std::span<const Bytes> payload);
   [[nodiscard]] Result<void> make_visible(WriteTxn& txn, const PackWriter::Sealed& sealed);
   [[nodiscard]] Result<void> take_name(WriteTxn& txn);
   [[nodiscard]] Result<void> write_pending();
@@ -71,7 +80,7 @@ class PendingImage {
   [[nodiscard]] Result<void> write_batch(WriteTxn& txn, Batch& batch);
   [[nodiscard]] Result<void> flush(Batch& batch);
   [[nodiscard]] Result<std::uint64_t> append_blocks(std::span<const Bytes> parts,
-                                                    std::uint64_t size);
+                                                    std::uint64_t size, std::uint64_t alignment);
   [[nodiscard]] Result<void> put_alone(const RecordPlace& place, const Envelope& record,
                                        std::span<const Bytes> payload);
   [[nodiscard]] Failure name_is_taken() const;
@@ -85,7 +94,8 @@ class PendingImage {
   // the ascending order, in which LMDB fills its pages, for the rest.
   Batch records_;
   Batch extents_;
-  bool is_pending_ = false;  // the database knows of it
+  bool is_pending_ = false;           // the database knows of it
+  std::atomic<bool> broken_ = false;  // a put() or append() failed: there is a hole
   bool committed_ = false;
 };
 

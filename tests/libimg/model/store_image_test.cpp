@@ -91,6 +91,39 @@ TEST(StoreImage, RefusesWhatItCouldNotGiveBack) {
   EXPECT_EQ(must(store::list_images(*must(store->snapshot()))).size(), 0U);
 }
 
+TEST(StoreImage, IsNotCommittedWithAHole) {
+  const Scratch scratch;
+  const auto store = must(Store::create(scratch / "s"));
+  auto writer = must(StoreImageWriter::begin(store, store::testing::draft("a")));
+  EXPECT_FALSE(writer->record(process(2, 1, 1).record()));
+  EXPECT_FALSE(writer->commit());
+  EXPECT_TRUE(must(store::list_images(*must(store->snapshot()))).empty());
+}
+
+TEST(StoreImage, LargePagesBeginAtAMultipleOfTheirSize) {
+  const Scratch scratch;
+  const auto store = must(Store::create(scratch / "s"));
+  auto draft = store::testing::draft("a");
+  draft.page_size = 65536;
+  auto writer = must(StoreImageWriter::begin(store, draft));
+  Copy chunk = pagemap_chunk(1, 2, {{16, 1}, {64, 2}}, 1);
+  chunk.payload = noise(3 * 65536, 9);
+  must(writer->record(raw_file(Kind::ifaddr, 1, noise(5000, 3)).record()));
+  must(writer->record(pagemap_head(1).record()));
+  must(writer->record(chunk.record()));
+  must(writer->commit());
+  const auto reader = must(StoreImageReader::open(store, "a"));
+  const auto extents = must(reader->view().record({Kind::extents, 1, 2}));
+  const auto* list =
+      flatbuffers::GetRoot<schema::ExtentChunk>(extents->value.flatbuffer.data())->extents();
+  ASSERT_EQ(list->size(), 2U);
+  EXPECT_EQ(list->Get(0)->offset() % 65536, 0U);
+  EXPECT_EQ(list->Get(0)->first_page(), 1U);
+  Collector collector;
+  must(reader->read({Kind::pagemap, 1}, collector));
+  EXPECT_EQ(collector.copies.at(1), chunk);
+}
+
 TEST(StoreImage, ParentIsReadFromTheSameStore) {
   const Scratch scratch;
   const auto store = must(Store::create(scratch / "s"));
