@@ -125,13 +125,22 @@ Result<Stop> Tracee::bring_to_stop(Deadline deadline) {
     if (stop.is_end()) {
       return fail(Fault::gone, "task " + std::to_string(tid_), "stop", "it has " + describe(stop));
     }
-    if (stop.kind == StopKind::interrupted || stop.kind == StopKind::group_stop) {
-      IMG_TRY(undo_interruption());
-      return stop;
+    IMG_ASSIGN(const bool stopped, settle());
+    if (stopped) {
+      return last_stop_;
     }
-    // The interruption stays due: the task runs none of its own code before it.
-    IMG_TRY(resume(stop.kind == StopKind::signal_delivery ? stop.code : 0));
   }
+}
+
+Result<bool> Tracee::settle() {
+  const Stop stop = last_stop_;
+  if (stop.kind == StopKind::interrupted || stop.kind == StopKind::group_stop) {
+    IMG_TRY(undo_interruption());
+    return true;
+  }
+  // The interruption stays due: the task runs none of its own code before it.
+  IMG_TRY(resume(stop.kind == StopKind::signal_delivery ? stop.code : 0));
+  return false;
 }
 
 Result<void> Tracee::undo_interruption() {

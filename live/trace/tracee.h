@@ -53,6 +53,9 @@ class Tracee {
   /// Interrupts and waits until the task is stopped and nothing is being delivered to it; signals
   /// that come first are passed on. The result is `interrupted` or `group_stop`.
   [[nodiscard]] Result<Stop> bring_to_stop(Deadline deadline);
+  /// One step of bring_to_stop, after a stop was waited for: true if it is the one; if not, the
+  /// task has been sent on towards it.
+  [[nodiscard]] Result<bool> settle();
   [[nodiscard]] Result<void> resume(int signal = 0);
   /// Lets go. A signal that was about to be delivered is delivered; a task that was stopped stays
   /// stopped. A task that cannot be stopped within 100 ms is let go when this thread ends.

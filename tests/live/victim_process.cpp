@@ -15,6 +15,7 @@ namespace {
 [[noreturn]] void become(const std::string& path, const std::vector<std::string>& args, int page) {
   // No descriptor of the test but the page; the victim dies with its test.
   prctl(PR_SET_PDEATHSIG, SIGKILL);
+  setpgid(0, 0);
   dup2(page, victim::kPageFd);
   fcntl(victim::kPageFd, F_SETFD, 0);  // it may have been 3 all along
   close_range(victim::kPageFd + 1, ~0U, 0);
@@ -51,8 +52,9 @@ VictimProcess::~VictimProcess() {
   page_->stop.store(1);
   if (pid_ > 0) {
     kill(pid_, SIGKILL);
-    kill(pid_, SIGCONT);
+    kill(-pid_, SIGKILL);  // its children, in the group it has made
     waitpid(pid_, nullptr, 0);
+    static_cast<void>(eventually([&] { return kill(-pid_, 0) != 0; }));
   }
   munmap(page_, 4096);
 }
