@@ -14,7 +14,8 @@
 namespace img::trace {
 namespace {
 
-constexpr std::size_t kMaxPasses = 1000;  // each of which found something new
+constexpr std::size_t kMaxPasses = 1000;
+constexpr int kQuietPasses = 2;
 
 class Freezer {
  public:
@@ -95,29 +96,36 @@ class Freezer {
     return true;
   }
 
-  // Orphans of the tree come to a subreaper in it, and a thread may have come with an exec.
+  // Orphans of the tree come to a subreaper in it, and a thread may have come with an exec. A list
+  // of children may lack one while others end, so nothing new twice in a row is the end.
   Result<void> read_again() {
-    for (bool more = true; more; ++tree_.passes) {
+    for (int quiet = 0; quiet < kQuietPasses; ++tree_.passes) {
       if (tree_.passes == kMaxPasses) {
         return fail(Fault::limit, name_of(tree_.processes[0].stat), "freeze",
                     "something new was found every time");
       }
-      more = false;
-      for (std::size_t i = 0; i < tree_.processes.size(); ++i) {
-        FrozenProcess& process = tree_.processes[i];
-        if (process.state != TaskState::zombie) {
-          IMG_ASSIGN(const bool threads, threads_.freeze(process));
-          more = more || threads;
-        }
-        const pid_t pid = process.pid();
-        for (const pid_t child : new_children(process)) {
-          const std::size_t before = tree_.processes.size();
-          IMG_TRY(freeze_below(child, pid));  // may move `process`
-          more = more || tree_.processes.size() != before;
-        }
-      }
+      IMG_ASSIGN(const bool more, read_once());
+      quiet = more ? 0 : quiet + 1;
     }
     return {};
+  }
+
+  Result<bool> read_once() {
+    bool more = false;
+    for (std::size_t i = 0; i < tree_.processes.size(); ++i) {
+      FrozenProcess& process = tree_.processes[i];
+      if (process.state != TaskState::zombie) {
+        IMG_ASSIGN(const bool threads, threads_.freeze(process));
+        more = more || threads;
+      }
+      const pid_t pid = process.pid();
+      for (const pid_t child : new_children(process)) {
+        const std::size_t before = tree_.processes.size();
+        IMG_TRY(freeze_below(child, pid));  // may move `process`
+        more = more || tree_.processes.size() != before;
+      }
+    }
+    return more;
   }
 
   Result<void> finish() {

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "live/trace/refusal.h"
 
-#include <elf.h>
 #include <linux/kcmp.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -17,6 +16,7 @@ namespace img::trace {
 namespace {
 
 constexpr std::uint32_t kIoWorker = 0x10;  // PF_IO_WORKER
+constexpr std::uint64_t kLargestAuxType = 0xffff;
 constexpr std::string_view kIoUring = "anon_inode:[io_uring]";
 
 long compare_memory(pid_t one, pid_t other) {
@@ -80,14 +80,16 @@ class Review {
     }
   }
 
-  // A 32-bit task's auxv, read as one of 64 bits, has no page size in it.
+  // Two words of a 32-bit task's auxv look like one of 64 bits, and too large for a type. An exec
+  // that is under way shows a part of auxv, or nothing.
   void word_size() {
     const auto bytes = process_.read("auxv");
     if (!bytes || bytes->empty()) {
       return;
     }
     const auto auxv = procfs::parse_auxv(as_bytes(*bytes));
-    if (!auxv || !procfs::find_aux(*auxv, AT_PAGESZ)) {
+    if (!auxv || std::any_of(auxv->begin(), auxv->end(),
+                             [](const auto& one) { return one.type > kLargestAuxType; })) {
       against("it is a 32-bit process");
     }
   }

@@ -11,12 +11,22 @@
 namespace img::trace {
 namespace {
 
-constexpr std::size_t kMaxPasses = 1000;  // each of which found something new
 constexpr std::chrono::milliseconds kSweep{2};
 
 bool is_birth(const Stop& stop) {
   return stop.kind == StopKind::event &&
          (stop.code == PTRACE_EVENT_FORK || stop.code == PTRACE_EVENT_CLONE);
+}
+
+// The end of a main thread is told to nobody as long as other threads go on.
+bool has_dead_leader(const FrozenProcess& process) {
+  const auto stat = process.dir.stat();
+  return stat && stat->is_zombie() && stat->threads > 1;
+}
+
+Error dead_leader(const FrozenProcess& process) {
+  return make_error(Fault::unsupported, name_of(process.stat), "",
+                    "its main thread has ended while others go on");
 }
 
 // A task that is ending refuses as one that is forbidden does.
@@ -30,12 +40,7 @@ Result<bool> not_seized(const FrozenProcess& process, pid_t tid, Error error) {
     return false;
   }
   if (stat->is_zombie()) {
-    const auto tids = process.dir.threads();
-    if (!tids || tids->size() < 2) {
-      return false;
-    }
-    return fail(Fault::unsupported, name_of(process.stat), "",
-                "its main thread has ended while others go on");
+    return has_dead_leader(process) ? Result<bool>(fail(dead_leader(process))) : false;
   }
   error.thing = name_of(process.stat);
   return fail(std::move(error));
@@ -48,14 +53,29 @@ std::string name_of(const procfs::Stat& stat) {
 }
 
 Result<bool> ThreadFreezer::freeze(FrozenProcess& process) {
-  for (std::size_t pass = 0; pass < kMaxPasses; ++pass) {
+  bool any = false;
+  for (Patience patience(WaitSource::system());; patience.wait()) {
     IMG_ASSIGN(const bool more, seize_new(process));
-    if (!more) {
-      return pass != 0;
+    if (more) {
+      IMG_TRY(settle_all(process));
     }
-    IMG_TRY(settle_all(process));
+    any = any || more;
+    if (!more && is_complete(process)) {
+      return any;
+    }
+    if (Clock::now() > deadline_) {
+      return fail(Fault::limit, name_of(process.stat), "freeze",
+                  "its threads do not come to an end");
+    }
   }
-  return fail(Fault::limit, name_of(process.stat), "freeze", "its threads do not come to an end");
+}
+
+// The list of threads breaks off where a thread ends while it is read, so that it holds no new one
+// does not mean that there is none. Their number does.
+bool ThreadFreezer::is_complete(const FrozenProcess& process) {
+  const auto stat = process.dir.stat();
+  return !stat || (stat->is_zombie() && stat->threads <= 1) ||
+         stat->threads == static_cast<std::int64_t>(process.threads.size());
 }
 
 Result<bool> ThreadFreezer::seize_new(FrozenProcess& process) {
@@ -120,6 +140,9 @@ Result<void> ThreadFreezer::settle_all(FrozenProcess& process) {
     IMG_ASSIGN(const bool waiting, look_at_all(process, sweep));
     if (!waiting) {
       return {};
+    }
+    if (sweep && has_dead_leader(process)) {
+      return fail(dead_leader(process));
     }
     if (now > deadline_) {
       return fail(late(process));

@@ -28,6 +28,7 @@ class ThreadFreezer {
   [[nodiscard]] Result<bool> seize_one(FrozenProcess& process, pid_t tid);
   [[nodiscard]] Result<void> settle_all(FrozenProcess& process);
   [[nodiscard]] Result<bool> look_at_all(FrozenProcess& process, bool sweep);
+  [[nodiscard]] static bool is_complete(const FrozenProcess& process);
   [[nodiscard]] Result<void> look(Tracee& one);
   [[nodiscard]] Error late(const FrozenProcess& process) const;
 
