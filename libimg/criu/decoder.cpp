@@ -75,24 +75,19 @@ struct Stop {};
 
 }  // namespace
 
-Decoder::Decoder() : builder_(64 * 1024) {
-  builder_.ForceDefaults(true);
-}
-
 void Decoder::begin() {
-  builder_.Clear();
+  builder_.begin();
   tables_ = 0;
 }
 
 Bytes Decoder::finish(flatbuffers::uoffset_t root) {
-  builder_.Finish(flatbuffers::Offset<flatbuffers::Table>(root));
-  return std::as_bytes(std::span(builder_.GetBufferPointer(), builder_.GetSize()));
+  return builder_.finish(root);
 }
 
 std::optional<flatbuffers::uoffset_t> Decoder::message(const TableLayout& table, Bytes bytes) {
   canonical_ = true;
   unknown_field_.clear();
-  repeated_.clear();
+  builder_.forget_values();
   path_.clear();
   merged_.clear();
   bytes_ = bytes;
@@ -104,7 +99,7 @@ std::optional<flatbuffers::uoffset_t> Decoder::message(const TableLayout& table,
 }
 
 flatbuffers::uoffset_t Decoder::decode(const TableLayout& table, Bytes bytes, unsigned depth) {
-  IMG_ASSERT(table.fields.size() <= kMaxFields);
+  IMG_ASSERT(table.fields.size() <= Slots::kMaxFields);
   const char* begin = reinterpret_cast<const char*>(bytes.data());
   Cursor in{begin, begin + bytes.size()};
   if (depth > kMaxDepth) {
@@ -115,7 +110,7 @@ flatbuffers::uoffset_t Decoder::decode(const TableLayout& table, Bytes bytes, un
          fmt::format("more than {} messages in one", kMaxTables));
   }
   Slots slots;
-  const std::size_t base = repeated_.size();
+  const std::size_t base = builder_.mark();
   std::uint32_t last_number = 0;
   while (in.at != in.end) {
     const std::uint64_t tag = varint(in);
@@ -168,21 +163,19 @@ void Decoder::scalar(const FieldLayout& field, std::uint64_t raw, Slots& slots) 
     path_.pop_back();
   }
   if (field.repeated) {
-    if (repeated_.size() == kMaxElements) {
+    if (builder_.mark() >= kMaxElements) {
       fail(DecodeFailure::Why::too_deep, nullptr,
            fmt::format("more than {} elements", kMaxElements));
     }
-    repeated_.push_back({field.slot, value});
+    builder_.add(field.slot, value);
   } else {
-    slots.value[field.slot] = value;
-    slots.present |= std::uint64_t{1} << field.slot;
+    slots.values.set(field.slot, value);
   }
 }
 
 void Decoder::length_delimited(const FieldLayout& field, Bytes bytes, Slots& slots,
                                unsigned depth) {
   flatbuffers::uoffset_t offset = 0;
-  const std::uint64_t bit = std::uint64_t{1} << field.slot;
   if (field.type == Type::table && !field.repeated) {
     lone_message(field, bytes, slots);
     return;
@@ -190,27 +183,25 @@ void Decoder::length_delimited(const FieldLayout& field, Bytes bytes, Slots& slo
   if (field.type == Type::table) {
     offset = decode(*field.table, bytes, depth + 1);
   } else if (field.type == Type::string) {
-    offset = builder_.CreateString(reinterpret_cast<const char*>(bytes.data()), bytes.size()).o;
+    offset = builder().CreateString(reinterpret_cast<const char*>(bytes.data()), bytes.size()).o;
   } else {
     offset =
-        builder_.CreateVector(reinterpret_cast<const std::uint8_t*>(bytes.data()), bytes.size()).o;
+        builder().CreateVector(reinterpret_cast<const std::uint8_t*>(bytes.data()), bytes.size()).o;
   }
   if (field.repeated) {
-    repeated_.push_back({field.slot, offset});
+    builder_.add(field.slot, offset);
   } else {
-    slots.value[field.slot] = offset;
-    slots.present |= bit;
+    slots.values.set(field.slot, offset);
   }
 }
 
 /// Protobuf merges a message that comes in pieces, which is what decoding them in a row does.
 void Decoder::lone_message(const FieldLayout& field, Bytes bytes, Slots& slots) {
-  const std::uint64_t bit = std::uint64_t{1} << field.slot;
   std::string*& merged = slots.merged[field.slot];
-  if ((slots.present & bit) == 0) {
+  if (!slots.values.has(field.slot)) {
     merged = nullptr;
     slots.bytes[field.slot] = bytes;
-    slots.present |= bit;
+    slots.values.set(field.slot, 0);  // the table is made by build()
     return;
   }
   if (merged == nullptr) {
@@ -314,70 +305,19 @@ Bytes Decoder::take(Cursor& in, std::uint64_t size) {
 flatbuffers::uoffset_t Decoder::build(const TableLayout& table, Slots& slots, std::size_t base,
                                       unsigned depth) {
   for (const FieldLayout& field : table.fields) {
-    if (field.type == Type::table && !field.repeated && (slots.present >> field.slot & 1U) != 0) {
+    if (field.type == Type::table && !field.repeated && slots.values.has(field.slot)) {
       path_.push_back(&field);
-      slots.value[field.slot] = decode(*field.table, slots.bytes[field.slot], depth + 1);
+      slots.values.set(field.slot, decode(*field.table, slots.bytes[field.slot], depth + 1));
       path_.pop_back();
     }
   }
-  const auto first = repeated_.begin() + static_cast<std::ptrdiff_t>(base);
-  const auto by_slot = [](const Repeated& a, const Repeated& b) { return a.slot < b.slot; };
-  if (!std::is_sorted(first, repeated_.end(), by_slot)) {
-    std::stable_sort(first, repeated_.end(), by_slot);
+  const FieldLayout* missing = nullptr;
+  const flatbuffers::uoffset_t made = builder_.build(table, slots.values, base, missing);
+  if (missing != nullptr) {
+    path_.push_back(missing);
+    fail(DecodeFailure::Why::missing_field, nullptr, "required, and not there");
   }
-  for (std::size_t at = base; at < repeated_.size();) {
-    const std::uint16_t slot = repeated_[at].slot;
-    std::size_t end = at + 1;
-    while (end < repeated_.size() && repeated_[end].slot == slot) {
-      ++end;
-    }
-    slots.value[slot] = build_vector(table.fields[slot], &repeated_[at], end - at);
-    slots.present |= std::uint64_t{1} << slot;
-    at = end;
-  }
-  repeated_.resize(base);
-
-  const flatbuffers::uoffset_t start = builder_.StartTable();
-  for (const FieldLayout& field : table.fields) {
-    if ((slots.present >> field.slot & 1U) == 0) {
-      if (field.required) {
-        path_.push_back(&field);
-        fail(DecodeFailure::Why::missing_field, nullptr, "required, and not there");
-      }
-      continue;
-    }
-    const std::uint64_t value = slots.value[field.slot];
-    if (!field.is_scalar() || field.repeated) {
-      builder_.AddOffset(field.voffset,
-                         flatbuffers::Offset<void>(static_cast<flatbuffers::uoffset_t>(value)));
-    } else if (field.width == 8) {
-      builder_.AddElement<std::uint64_t>(field.voffset, value);
-    } else if (field.width == 4) {
-      builder_.AddElement<std::uint32_t>(field.voffset, static_cast<std::uint32_t>(value));
-    } else {
-      builder_.AddElement<std::uint8_t>(field.voffset, static_cast<std::uint8_t>(value));
-    }
-  }
-  return builder_.EndTable(start);
-}
-
-flatbuffers::uoffset_t Decoder::build_vector(const FieldLayout& field, const Repeated* first,
-                                             std::size_t count) {
-  if (!field.is_scalar()) {
-    builder_.StartVector(count, sizeof(flatbuffers::uoffset_t));
-    for (std::size_t i = count; i-- > 0;) {
-      builder_.PushElement(
-          flatbuffers::Offset<void>(static_cast<flatbuffers::uoffset_t>(first[i].value)));
-    }
-    return builder_.EndVector(count);
-  }
-  std::uint8_t* out = nullptr;
-  const flatbuffers::uoffset_t vector =
-      builder_.CreateUninitializedVector(count, field.width, &out);
-  for (std::size_t i = 0; i < count; ++i, out += field.width) {
-    std::memcpy(out, &first[i].value, field.width);  // little-endian, as a FlatBuffer is
-  }
-  return vector;
+  return made;
 }
 
 void Decoder::fail(DecodeFailure::Why why, const char* at, std::string text) {

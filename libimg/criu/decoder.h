@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "libimg/base/bytes.h"
+#include "libimg/model/table_builder.h"
 #include "schema/layout.h"
 
 namespace img::criu {
@@ -42,8 +43,6 @@ struct DecodeFailure {
 ///   if (root) { Bytes buffer = decoder.finish(*root); }
 class Decoder {
  public:
-  Decoder();
-
   /// Forgets the buffer made before.
   void begin();
   /// Adds one message to the buffer; nothing, and failure(), if it is none of `table`.
@@ -58,25 +57,19 @@ class Decoder {
 
   /// Valid until the next begin().
   [[nodiscard]] Bytes finish(flatbuffers::uoffset_t root);
-  [[nodiscard]] flatbuffers::FlatBufferBuilder& builder() { return builder_; }
+  [[nodiscard]] flatbuffers::FlatBufferBuilder& builder() { return builder_.buffer(); }
 
  private:
-  static constexpr std::size_t kMaxFields = 64;
-
   struct Cursor {
     const char* at;
     const char* end;
   };
-  /// Values of one message while it is read: scalars as they are, all else as buffer offsets.
+  /// One message while it is read.
   struct Slots {
-    std::uint64_t present = 0;  // one bit for each field
-    std::array<std::uint64_t, kMaxFields> value;
+    static constexpr std::size_t kMaxFields = model::TableValues::kMaxFields;
+    model::TableValues values;
     std::array<Bytes, kMaxFields> bytes;  // of a lone sub-message, which may come in pieces:
     std::array<std::string*, kMaxFields> merged;  // then they are gathered there
-  };
-  struct Repeated {
-    std::uint16_t slot;
-    std::uint64_t value;
   };
 
   flatbuffers::uoffset_t decode(const schema::TableLayout& table, Bytes bytes, unsigned depth);
@@ -95,14 +88,11 @@ class Decoder {
   Bytes take(Cursor& in, std::uint64_t size);
   flatbuffers::uoffset_t build(const schema::TableLayout& table, Slots& slots, std::size_t base,
                                unsigned depth);
-  flatbuffers::uoffset_t build_vector(const schema::FieldLayout& field, const Repeated* first,
-                                      std::size_t count);
   [[noreturn]] void fail(DecodeFailure::Why why, const char* at, std::string text);
   void note_unknown(const std::string& name);
   [[nodiscard]] std::string path() const;
 
-  flatbuffers::FlatBufferBuilder builder_;
-  std::vector<Repeated> repeated_;  // a stack: each message's lie above those of its parents
+  model::TableBuilder builder_;
   std::vector<const schema::FieldLayout*> path_;
   std::deque<std::string> merged_;  // bytes of sub-messages that came in several pieces
   unsigned tables_ = 0;

@@ -106,7 +106,7 @@ Result<void> MessageIn::member(Open& open, std::string_view key, MemberReader* o
   }
   IMG_TRY(once(open.seen, *field));
   if (field->repeated) {
-    return list(open, *field);
+    return list(*field);
   }
   IMG_ASSIGN(const std::uint64_t read, value(*field));
   open.values.set(field->slot, read);
@@ -122,11 +122,11 @@ Result<void> MessageIn::once(std::uint64_t& seen, const FieldLayout& field) {
   return {};
 }
 
-Result<void> MessageIn::list(Open& open, const FieldLayout& field) {
+Result<void> MessageIn::list(const FieldLayout& field) {
   IMG_TRY(parser_->begin_array());
   IMG_ASSIGN(bool more, parser_->next_item());
   while (more) {
-    if (builder_.mark() - open.mark >= criu::kMaxElements) {
+    if (builder_.mark() >= criu::kMaxElements) {
       return parser_->refuse(
           make_error(Fault::limit, {}, {}, "more values than a record can have"));
     }

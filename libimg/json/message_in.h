@@ -52,7 +52,7 @@ class MessageIn {
                                                      MemberReader* others);
   [[nodiscard]] Result<void> member(Open& open, std::string_view key, MemberReader* others);
   [[nodiscard]] Result<void> once(std::uint64_t& seen, const Field& field);
-  [[nodiscard]] Result<void> list(Open& open, const Field& field);
+  [[nodiscard]] Result<void> list(const Field& field);
   [[nodiscard]] Result<std::uint64_t> value(const Field& field);
   [[nodiscard]] Result<Bits> scalar(const Field& field);
   [[nodiscard]] Result<void> address(const Field& field);

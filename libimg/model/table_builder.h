@@ -36,8 +36,10 @@ class TableBuilder {
   /// Forgets the buffer made before.
   void begin() {
     buffer_.Clear();
-    repeated_.clear();
+    forget_values();
   }
+  /// Values that were left behind when the reading of a table failed.
+  void forget_values() { repeated_.clear(); }
   /// Strings and vectors of bytes are made here.
   [[nodiscard]] flatbuffers::FlatBufferBuilder& buffer() { return buffer_; }
 
