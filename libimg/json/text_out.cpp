@@ -61,10 +61,12 @@ std::size_t put_escape(TextOut& out, std::string_view text) {
 }  // namespace
 
 void TextOut::put_long(std::string_view text) {
-  while (!text.empty()) {
-    put(text.substr(0, kLargest));
-    text.remove_prefix(std::min(text.size(), kLargest));
+  drain();
+  for (; text.size() > kCapacity; text.remove_prefix(kCapacity)) {
+    put(text.substr(0, kCapacity));
+    drain();
   }
+  put(text);
 }
 
 void TextOut::drain() {

@@ -42,13 +42,12 @@ class TextOut {
     ++next_;
   }
   void put(std::string_view text) {
-    if (text.size() > kLargest) {
+    if (text.size() > static_cast<std::size_t>(end() - next_)) {
       put_long(text);
       return;
     }
-    char* const to = reserve(text.size());
-    std::memcpy(to, text.data(), text.size());
-    next_ = to + text.size();
+    std::memcpy(next_, text.data(), text.size());
+    next_ += text.size();
   }
 
   template <class Integer>

@@ -3,17 +3,43 @@
 
 #include <algorithm>
 
-#include "libimg/base/assert.h"
-
 namespace img::model {
 
 using flatbuffers::Offset;
 using flatbuffers::uoffset_t;
 using schema::FieldLayout;
 
+inline void TableBuilder::add_field(const FieldLayout& field, std::uint64_t value) {
+  if (!field.is_scalar() || field.repeated) {
+    buffer_.AddOffset(field.voffset, Offset<void>(static_cast<uoffset_t>(value)));
+  } else if (field.width == 8) {
+    buffer_.AddElement<std::uint64_t>(field.voffset, value);
+  } else if (field.width == 4) {
+    buffer_.AddElement<std::uint32_t>(field.voffset, static_cast<std::uint32_t>(value));
+  } else {
+    buffer_.AddElement<std::uint8_t>(field.voffset, static_cast<std::uint8_t>(value));
+  }
+}
+
 uoffset_t TableBuilder::build(const schema::TableLayout& table, TableValues& values,
                               std::size_t mark, const FieldLayout*& missing) {
-  IMG_ASSERT(table.fields.size() <= TableValues::kMaxFields);
+  if (repeated_.size() != mark) {
+    build_vectors(table, values, mark);
+  }
+  missing = nullptr;
+  const uoffset_t start = buffer_.StartTable();
+  for (const FieldLayout& field : table.fields) {
+    if (values.has(field.slot)) {
+      add_field(field, values.value[field.slot]);
+    } else if (field.required && missing == nullptr) {
+      missing = &field;
+    }
+  }
+  return buffer_.EndTable(start);
+}
+
+void TableBuilder::build_vectors(const schema::TableLayout& table, TableValues& values,
+                                 std::size_t mark) {
   const std::span<Repeated> all = repeated(mark);
   const auto by_slot = [](const Repeated& a, const Repeated& b) { return a.slot < b.slot; };
   if (!std::is_sorted(all.begin(), all.end(), by_slot)) {
@@ -28,32 +54,6 @@ uoffset_t TableBuilder::build(const schema::TableLayout& table, TableValues& val
     at = end;
   }
   repeated_.resize(mark);
-  missing = nullptr;
-  for (const FieldLayout& field : table.fields) {
-    if (field.required && !values.has(field.slot)) {
-      missing = &field;
-      return 0;
-    }
-  }
-  const uoffset_t start = buffer_.StartTable();
-  for (const FieldLayout& field : table.fields) {
-    if (values.has(field.slot)) {
-      add_field(field, values.value[field.slot]);
-    }
-  }
-  return buffer_.EndTable(start);
-}
-
-void TableBuilder::add_field(const FieldLayout& field, std::uint64_t value) {
-  if (!field.is_scalar() || field.repeated) {
-    buffer_.AddOffset(field.voffset, Offset<void>(static_cast<uoffset_t>(value)));
-  } else if (field.width == 8) {
-    buffer_.AddElement<std::uint64_t>(field.voffset, value);
-  } else if (field.width == 4) {
-    buffer_.AddElement<std::uint32_t>(field.voffset, static_cast<std::uint32_t>(value));
-  } else {
-    buffer_.AddElement<std::uint8_t>(field.voffset, static_cast<std::uint8_t>(value));
-  }
 }
 
 uoffset_t TableBuilder::vector(const FieldLayout& field, std::span<const Repeated> values) {

@@ -56,13 +56,15 @@ class TableBuilder {
     return std::span(repeated_).subspan(mark);
   }
 
-  /// The finished table; `missing` is set, and nothing made, if a required field has no value.
+  /// The finished table. `missing` becomes the first required field that has no value: then the
+  /// table is of no use.
   [[nodiscard]] flatbuffers::uoffset_t build(const schema::TableLayout& table, TableValues& values,
                                              std::size_t mark, const schema::FieldLayout*& missing);
   /// Valid until the next begin().
   [[nodiscard]] Bytes finish(flatbuffers::uoffset_t root);
 
  private:
+  void build_vectors(const schema::TableLayout& table, TableValues& values, std::size_t mark);
   flatbuffers::uoffset_t vector(const schema::FieldLayout& field, std::span<const Repeated> values);
   void add_field(const schema::FieldLayout& field, std::uint64_t value);
 
