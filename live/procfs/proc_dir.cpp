@@ -150,12 +150,16 @@ Result<std::vector<Mapping>> ProcDir::maps() const {
   return parsed("maps", parse_maps);
 }
 
+Result<std::vector<std::int32_t>> ProcDir::children_of_thread(std::int32_t tid) const {
+  const std::string file = "task/" + std::to_string(tid) + "/children";
+  return parsed(file.c_str(), parse_children);
+}
+
 Result<std::vector<std::int32_t>> ProcDir::children() const {
   std::vector<std::int32_t> out;
   IMG_ASSIGN(const std::vector<std::int32_t> tids, threads());
   for (const std::int32_t tid : tids) {
-    const std::string file = "task/" + std::to_string(tid) + "/children";
-    auto some = parsed(file.c_str(), parse_children);
+    const auto some = children_of_thread(tid);
     if (!some && some.error().fault == Fault::gone) {
       continue;
     }

@@ -38,6 +38,7 @@ class ProcDir {
   [[nodiscard]] Result<std::vector<std::int32_t>> threads() const { return numbers("task"); }
   /// Of all its threads, in order of birth per thread.
   [[nodiscard]] Result<std::vector<std::int32_t>> children() const;
+  [[nodiscard]] Result<std::vector<std::int32_t>> children_of_thread(std::int32_t tid) const;
 
  private:
   ProcDir(UniqueFd fd, std::string name) : fd_(std::move(fd)), name_(std::move(name)) {}

@@ -52,11 +52,17 @@ class Freezer {
     return {};
   }
 
+  // All of them are asked to stop at once, and do so while others are looked at.
   std::vector<pid_t> new_children(const FrozenProcess& process) {
     std::vector<pid_t> out;
-    if (const auto children = process.dir.children()) {
-      std::copy_if(children->begin(), children->end(), std::back_inserter(out),
-                   [&](pid_t child) { return seen_.count(child) == 0; });
+    for (const Tracee& thread : process.threads) {
+      const auto children = process.dir.children_of_thread(thread.tid());
+      for (std::size_t i = 0; children && i < children->size(); ++i) {
+        if (seen_.count((*children)[i]) == 0) {
+          threads_.seize_early((*children)[i]);
+          out.push_back((*children)[i]);
+        }
+      }
     }
     return out;
   }
@@ -142,7 +148,7 @@ class Freezer {
     if (!shared.empty()) {
       return fail(std::move(shared.front()));
     }
-    threads_.release_born();
+    threads_.release_early();
     return {};
   }
 

@@ -52,7 +52,21 @@ std::string name_of(const procfs::Stat& stat) {
   return "process " + std::to_string(stat.pid) + " (" + escaped(stat.comm) + ")";
 }
 
+void ThreadFreezer::seize_early(pid_t pid) {
+  if (early_.count(pid) != 0) {
+    return;
+  }
+  // What does not succeed here is done, and explained, when freeze() comes to it.
+  if (auto tracee = Tracee::seize(pid, {true, options_.suspend_seccomp})) {
+    static_cast<void>(tracee->interrupt());
+    early_.emplace(pid, std::move(*tracee));
+  }
+}
+
 Result<bool> ThreadFreezer::freeze(FrozenProcess& process) {
+  if (!process.threads.empty() && is_complete(process)) {
+    return false;
+  }
   bool any = false;
   for (Patience patience(WaitSource::system());; patience.wait()) {
     IMG_ASSIGN(const bool more, seize_new(process));
@@ -100,8 +114,8 @@ Result<bool> ThreadFreezer::seize_new(FrozenProcess& process) {
 }
 
 Result<bool> ThreadFreezer::seize_one(FrozenProcess& process, pid_t tid) {
-  if (auto born = born_.extract(tid); !born.empty()) {
-    process.threads.push_back(std::move(born.mapped()));
+  if (auto early = early_.extract(tid); !early.empty()) {
+    process.threads.push_back(std::move(early.mapped()));
     return true;
   }
   auto tracee = Tracee::seize(tid, {true, options_.suspend_seccomp});
@@ -162,7 +176,7 @@ Result<void> ThreadFreezer::look(Tracee& one) {
   if (is_birth(**stop)) {
     const auto tid = one.event_message();
     if (tid) {
-      born_.emplace(static_cast<pid_t>(*tid), Tracee::adopt(static_cast<pid_t>(*tid)));
+      early_.emplace(static_cast<pid_t>(*tid), Tracee::adopt(static_cast<pid_t>(*tid)));
     }
   }
   const auto settled = one.settle();

@@ -20,8 +20,11 @@ class ThreadFreezer {
 
   /// Until the process's list of threads holds none that is not stopped. True if there was one.
   [[nodiscard]] Result<bool> freeze(FrozenProcess& process);
-  /// Lets go what was held from birth and was found in no list: it has left the tree.
-  void release_born() { born_.clear(); }
+  /// Asks a process to stop that freeze() will come to later. Not while its parent runs: a vfork
+  /// child that is held holds its parent.
+  void seize_early(pid_t pid);
+  /// Lets go what was held early or from birth and was found in no list: it has left the tree.
+  void release_early() { early_.clear(); }
 
  private:
   [[nodiscard]] Result<bool> seize_new(FrozenProcess& process);
@@ -35,7 +38,7 @@ class ThreadFreezer {
   const FreezeOptions& options_;
   const Deadline deadline_;
   std::set<pid_t> stopped_;
-  std::map<pid_t, Tracee> born_;  // seized by the kernel, not yet found in a list
+  std::map<pid_t, Tracee> early_;  // seized, by the kernel or by us, before freeze() came to it
   std::size_t tasks_ = 0;
 };
 

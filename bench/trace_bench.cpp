@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: MIT
+// What it costs to make calls in a task, and to freeze a tree. Needs the right to trace; the
+// processes are children of this program and end with it.
+#include <benchmark/benchmark.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <vector>
+
+#include "live/trace/freeze.h"
+#include "live/trace/remote_call.h"
+
+namespace img::trace {
+namespace {
+
+class Children {
+ public:
+  explicit Children(std::size_t count) {
+    for (std::size_t i = 0; i < count; ++i) {
+      const pid_t pid = fork();
+      if (pid == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+        for (;;) {
+          pause();
+        }
+      }
+      pids_.push_back(pid);
+    }
+  }
+  Children(const Children&) = delete;
+  Children& operator=(const Children&) = delete;
+  ~Children() {
+    for (const pid_t pid : pids_) {
+      kill(pid, SIGKILL);
+      waitpid(pid, nullptr, 0);
+    }
+  }
+  [[nodiscard]] pid_t front() const { return pids_.front(); }
+
+ private:
+  std::vector<pid_t> pids_;
+};
+
+// A child that makes `count` children and waits.
+class Tree {
+ public:
+  explicit Tree(std::size_t count) {
+    int ready[2];
+    if (pipe(ready) != 0) {
+      return;
+    }
+    root_ = fork();
+    if (root_ == 0) {
+      prctl(PR_SET_PDEATHSIG, SIGKILL);
+      const Children children(count);
+      static_cast<void>(write(ready[1], "x", 1) == 1);
+      for (;;) {
+        pause();
+      }
+    }
+    char byte = 0;
+    static_cast<void>(read(ready[0], &byte, 1) == 1);
+    close(ready[0]);
+    close(ready[1]);
+  }
+  Tree(const Tree&) = delete;
+  Tree& operator=(const Tree&) = delete;
+  ~Tree() {
+    kill(root_, SIGKILL);
+    waitpid(root_, nullptr, 0);
+  }
+  [[nodiscard]] pid_t root() const { return root_; }
+
+ private:
+  pid_t root_ = -1;
+};
+
+void batch(benchmark::State& state) {
+  const Children child(1);
+  auto tree = freeze_tree(child.front());
+  const auto memory = RemoteMemory::open(child.front());
+  if (!tree || !memory) {
+    state.SkipWithError("may not trace here");
+    return;
+  }
+  auto& process = tree->processes[0];
+  auto remote = RemoteCall::begin(process.threads[0], process.dir, *memory);
+  if (!remote) {
+    state.SkipWithError(remote.error().line().c_str());
+    return;
+  }
+  std::vector<arch::CallRecord> records(static_cast<std::size_t>(state.range(0)),
+                                        {SYS_getppid, {}, 0});
+  for (auto _ : state) {
+    if (!remote->run(records)) {
+      state.SkipWithError("the calls failed");
+      return;
+    }
+  }
+  state.SetItemsProcessed(state.iterations() * state.range(0));
+}
+BENCHMARK(batch)->Arg(1)->Arg(64)->Arg(200)->Arg(500)->Unit(benchmark::kMicrosecond);
+
+// Preparing a task for calls, one call, and putting it back.
+void visit(benchmark::State& state) {
+  const Children child(1);
+  auto tree = freeze_tree(child.front());
+  const auto memory = RemoteMemory::open(child.front());
+  if (!tree || !memory) {
+    state.SkipWithError("may not trace here");
+    return;
+  }
+  auto& process = tree->processes[0];
+  for (auto _ : state) {
+    auto remote = RemoteCall::begin(process.threads[0], process.dir, *memory);
+    if (!remote || !remote->call(SYS_getppid) || !remote->finish()) {
+      state.SkipWithError("the call failed");
+      return;
+    }
+  }
+}
+BENCHMARK(visit)->Unit(benchmark::kMicrosecond);
+
+void freeze(benchmark::State& state) {
+  const Tree tree(static_cast<std::size_t>(state.range(0)));
+  for (auto _ : state) {
+    const auto frozen = freeze_tree(tree.root());
+    if (!frozen) {
+      state.SkipWithError(frozen.error().line().c_str());
+      return;
+    }
+    state.counters["tasks"] = static_cast<double>(frozen->tasks());
+  }
+}
+BENCHMARK(freeze)->Arg(1)->Arg(30)->Arg(300)->Unit(benchmark::kMillisecond)->UseRealTime();
+
+}  // namespace
+}  // namespace img::trace
+
+BENCHMARK_MAIN();
