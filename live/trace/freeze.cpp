@@ -8,6 +8,7 @@
 #include <set>
 #include <utility>
 
+#include "live/trace/cgroup_freezer.h"
 #include "live/trace/refusal.h"
 #include "live/trace/thread_freezer.h"
 
@@ -22,6 +23,9 @@ class Freezer {
   explicit Freezer(const FreezeOptions& options) : options_(options), threads_(options) {}
 
   Result<FrozenTree> run(pid_t root) {
+    if (!options_.cgroup.empty()) {
+      IMG_TRY(seize_group());
+    }
     IMG_TRY(freeze_below(root, 0));
     if (tree_.processes.empty()) {
       return fail(Fault::gone, "process " + std::to_string(root), "", "no such process");
@@ -35,6 +39,32 @@ class Freezer {
   }
 
  private:
+  // A task of a frozen v1 group stops only when it is thawed, one of a v2 group at once; seized and
+  // thawed, both are stopped without having run.
+  Result<void> seize_group() {
+    IMG_ASSIGN(const CgroupFreezer freezer,
+               CgroupFreezer::freeze(options_.cgroup, Clock::now() + options_.timeout));
+    for (const pid_t pid : freezer.members()) {
+      const auto process = procfs::ProcDir::open(pid);
+      const auto stat = process ? process->stat() : Result<procfs::Stat>(fail(process.error()));
+      const auto threads =
+          process ? process->threads() : Result<std::vector<pid_t>>(fail(process.error()));
+      if (!stat || !threads || is_vfork_child(*stat)) {
+        continue;
+      }
+      for (const pid_t tid : *threads) {
+        threads_.seize_early(tid);
+      }
+    }
+    return {};
+  }
+
+  // It must run, or its parent cannot stop.
+  static bool is_vfork_child(const procfs::Stat& stat) {
+    const auto shared = share_memory(stat.pid, stat.ppid);
+    return shared && *shared;
+  }
+
   // A process that is not there any more is no error: nothing is left of it to freeze.
   Result<void> freeze_below(pid_t pid, pid_t parent) {
     std::vector<std::pair<pid_t, pid_t>> todo = {{pid, parent}};

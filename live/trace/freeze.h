@@ -6,6 +6,7 @@
 #include <sys/types.h>
 
 #include <chrono>
+#include <string>
 #include <vector>
 
 #include "libimg/base/result.h"
@@ -35,6 +36,9 @@ struct FreezeOptions {
   std::size_t max_tasks = 65'536;
   /// Injected calls pass seccomp filters. Needs CAP_SYS_ADMIN.
   bool suspend_seccomp = false;
+  /// A cgroup (folder of a v1 freezer group, or of a v2 group) that is frozen while its tasks are
+  /// seized, and thawed before this returns: catches what forks and ends too fast to be followed.
+  std::string cgroup;
 };
 
 /// Everything in it goes on when this is destroyed. Bound to the thread that froze.

@@ -178,7 +178,9 @@ TEST(Freeze, AVforkParentThatCannotStopIsGivenUp) {
   VictimProcess victim("stuck_vfork");
   Result<FrozenTree> result;
   // Its own thread: only the end of it lets go of a task that does not stop.
-  std::thread([&] { result = freeze_tree(victim.pid(), {milliseconds(100)}); }).join();
+  FreezeOptions options;
+  options.timeout = milliseconds(100);
+  std::thread([&] { result = freeze_tree(victim.pid(), options); }).join();
   ASSERT_FALSE(result.has_value());
   EXPECT_EQ(result.error().fault, Fault::limit);
   EXPECT_THAT(result.error().line(), HasSubstr("vfork"));

@@ -5,6 +5,8 @@
 #include <sys/prctl.h>
 #include <sys/wait.h>
 
+#include <fstream>
+
 #include "tests/live/victims/victim.h"
 
 namespace {
@@ -62,8 +64,12 @@ void child(unsigned generation) {
 
 }  // namespace
 
-int main() {
+// Goes into the cgroup whose list of processes is named, if one is, before it begins.
+int main(int argc, char** argv) {
   victim::page();
+  if (argc > 1) {
+    std::ofstream(argv[1]) << getpid();
+  }
   prctl(PR_SET_CHILD_SUBREAPER, 1);
   for (int i = 0; i < 4; ++i) {
     fork_one(0);
