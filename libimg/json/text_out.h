@@ -3,6 +3,7 @@
 // file. It knows characters and numbers, not what JSON or a record is.
 #pragma once
 
+#include <algorithm>
 #include <charconv>
 #include <cstring>
 #include <memory>
@@ -46,8 +47,7 @@ class TextOut {
       put_long(text);
       return;
     }
-    std::memcpy(next_, text.data(), text.size());
-    next_ += text.size();
+    next_ = std::copy(text.begin(), text.end(), next_);  // memcpy may not be given an empty view
   }
 
   template <class Integer>
