@@ -32,6 +32,22 @@ bool is_in_stub(const CallSite& site, const arch::Registers& registers) {
   return registers.ip - site.stub < arch::stub_bytes().size();
 }
 
+// Calls of the stub would come back as SIGSYS. Switching that off is nothing that a task would undo
+// by itself if we were killed.
+Result<void> check_dispatch(const Tracee& tracee, const RemoteMemory& memory) {
+  IMG_ASSIGN(const UserDispatch dispatch, tracee.user_dispatch());
+  if (dispatch.mode == 0 || dispatch.selector == 0) {
+    return {};
+  }
+  IMG_ASSIGN(const auto selector, memory.get<std::uint8_t>(dispatch.selector));
+  if (selector == 0) {  // SYSCALL_DISPATCH_FILTER_ALLOW
+    return {};
+  }
+  return fail(Fault::unsupported, "task " + std::to_string(tracee.tid()), "call",
+              "it is in code whose system calls it intercepts itself (syscall user dispatch)",
+              "try again");
+}
+
 // A tracer that was killed a moment ago: its program is still on its way out. It is let run until
 // it is out.
 Result<void> leave_stub(Tracee& tracee, const CallSite& site) {
@@ -53,6 +69,7 @@ Result<RemoteCall> RemoteCall::begin(Tracee& tracee, const procfs::ProcDir& proc
                                      const RemoteMemory& memory) {
   IMG_ASSIGN(const CallSite site, CallSite::find(process, memory));
   IMG_TRY(leave_stub(tracee, site));
+  IMG_TRY(check_dispatch(tracee, memory));
   RemoteCall out(tracee, memory, site);
   if (auto installed = out.install(process); !installed) {
     out.tracee_ = nullptr;  // nothing was changed yet

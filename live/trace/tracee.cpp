@@ -16,6 +16,7 @@ namespace {
 
 constexpr std::size_t kCompatRegisterBytes = 68;   // what a 32-bit task has
 constexpr std::size_t kMaxXstateBytes = 64 << 10;  // with AMX it is 11,008
+constexpr int kGetUserDispatch = 0x4211;           // PTRACE_GET_SYSCALL_USER_DISPATCH_CONFIG
 constexpr std::size_t kSiginfosAtOnce = 32;
 constexpr std::chrono::milliseconds kReleaseTime{100};
 
@@ -246,6 +247,15 @@ Result<RseqState> Tracee::rseq() const {
   __ptrace_rseq_configuration area{};
   IMG_TRY(request(PTRACE_GET_RSEQ_CONFIGURATION, "GET_RSEQ_CONFIGURATION", sizeof area, &area));
   return RseqState{area.rseq_abi_pointer, area.rseq_abi_size, area.signature, area.flags};
+}
+
+Result<UserDispatch> Tracee::user_dispatch() const {
+  UserDispatch out;
+  if (raw(kGetUserDispatch, tid_, sizeof out, &out) < 0) {
+    return errno == EIO || errno == EINVAL ? Result<UserDispatch>(UserDispatch{})
+                                           : fail(error("GET_SYSCALL_USER_DISPATCH_CONFIG", errno));
+  }
+  return out;
 }
 
 Result<std::uint64_t> Tracee::event_message() const {

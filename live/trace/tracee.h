@@ -30,6 +30,15 @@ struct RseqState {
   std::uint32_t flags = 0;
 };
 
+/// Syscall user dispatch (prctl): calls from outside the allowed range are made into SIGSYS while
+/// the byte at `selector` says so.
+struct UserDispatch {
+  std::uint64_t mode = 0;  // 0: off
+  std::uint64_t selector = 0;
+  std::uint64_t offset = 0;
+  std::uint64_t bytes = 0;
+};
+
 class Tracee {
  public:
   [[nodiscard]] static Result<Tracee> seize(pid_t tid, const SeizeOptions& options = {},
@@ -72,6 +81,8 @@ class Tracee {
   /// Signals that wait for this task, or for its process; at most `most`.
   [[nodiscard]] Result<std::vector<siginfo_t>> pending(bool of_process, std::size_t most) const;
   [[nodiscard]] Result<RseqState> rseq() const;
+  /// Off, where the kernel cannot say (before 6.4).
+  [[nodiscard]] Result<UserDispatch> user_dispatch() const;
   [[nodiscard]] Result<std::uint64_t> event_message() const;
   [[nodiscard]] Result<void> set_options(const SeizeOptions& options);
 

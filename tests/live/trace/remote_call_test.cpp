@@ -142,6 +142,31 @@ TEST(RemoteCall, ATaskKilledMeanwhileIsGone) {
   EXPECT_EQ(result.error().fault, Fault::gone) << result.error().line();
 }
 
+TEST(RemoteCall, UserDispatchIsLeftAlone) {
+  VictimProcess victim("user_dispatch");
+  auto& lanes = victim.page().lanes;
+  if (lanes[0].load() == 0) {
+    GTEST_SKIP() << "this kernel has no syscall user dispatch";
+  }
+  Traced traced = Traced::stop(victim.pid());
+  const UserDispatch dispatch = *traced.tracee.user_dispatch();
+  EXPECT_EQ(dispatch.mode, 1U);
+  EXPECT_EQ(dispatch.selector, lanes[1].load());
+  if (traced.memory.get<std::uint8_t>(dispatch.selector).value() == 0) {
+    EXPECT_EQ(*traced.begin().call(SYS_getpid), victim.pid());
+  }
+  const std::byte blocks{1};
+  const std::byte before = *traced.memory.get<std::byte>(dispatch.selector);
+  ASSERT_TRUE(traced.memory.write(dispatch.selector, {&blocks, 1}).has_value());
+  const auto remote = RemoteCall::begin(traced.tracee, traced.process, traced.memory);
+  ASSERT_FALSE(remote.has_value());
+  EXPECT_EQ(remote.error().fault, Fault::unsupported) << remote.error().line();
+  ASSERT_TRUE(traced.memory.write(dispatch.selector, {&before, 1}).has_value());
+  traced.tracee.release();
+  EXPECT_TRUE(victim.makes_rounds());
+  EXPECT_EQ(victim.complaint(), "");
+}
+
 TEST(RemoteCall, ACallThatDoesNotEndIsGivenUp) {
   VictimProcess victim("avx_loop");
   {
