@@ -9,5 +9,6 @@
 namespace img::tools {
 
 [[nodiscard]] std::unique_ptr<frame::Program> img_convert();
+[[nodiscard]] std::unique_ptr<frame::Program> img_show();
 
 }  // namespace img::tools

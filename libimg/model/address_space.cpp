@@ -151,10 +151,17 @@ class AddressSpace::Window {
         }
       }
     }
-    for (const Part& part : parts_) {
-      const Bytes bytes(buffer_.data() + part.offset, part.bytes);
+    for (std::size_t begin = 0, end = 0; begin < parts_.size(); begin = end) {
+      const Part& part = parts_[begin];
+      std::size_t size = 0;
+      for (; end < parts_.size() && parts_[end].state == part.state &&
+             parts_[end].address == part.address + size;
+           ++end) {
+        size += parts_[end].bytes;  // in the buffer they follow each other anyway
+      }
+      const Bytes bytes(buffer_.data() + part.offset, size);
       IMG_TRY(part.state == State::known ? sink_.memory(part.address, bytes)
-                                         : sink_.missing(part.address, part.bytes));
+                                         : sink_.missing(part.address, size));
     }
     parts_.clear();
     used_ = 0;

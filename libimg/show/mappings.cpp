@@ -1,0 +1,208 @@
+// SPDX-License-Identifier: MIT
+#include "libimg/show/mappings.h"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+
+#include "libimg/model/address_space.h"
+#include "libimg/show/open_file_words.h"
+
+namespace img::show {
+namespace {
+
+using model::PageRun;
+
+// VMA_AREA_* of CRIU.
+enum Status : std::uint32_t {
+  kStack = 1U << 1,
+  kVsyscall = 1U << 2,
+  kVdso = 1U << 3,
+  kHeap = 1U << 5,
+  kFilePrivate = 1U << 6,
+  kFileShared = 1U << 7,
+  kAnonShared = 1U << 8,
+  kSysv = 1U << 10,
+  kSocket = 1U << 11,
+  kVvar = 1U << 12,
+  kAioRing = 1U << 13,
+  kMemfd = 1U << 14,
+  kShadowStack = 1U << 15,
+  kGuard = 1U << 16,
+  kUprobes = 1U << 17,
+};
+
+constexpr std::uint32_t kGrowsDown = 0x100;  // MAP_GROWSDOWN
+
+struct Naming {
+  std::uint32_t status;
+  MappingKind kind;
+  std::string_view words;
+};
+
+// The first that fits: a mapping of a memfd is also one of a shared file.
+constexpr Naming kNamings[] = {
+    {kGuard, MappingKind::guard, "[guard]"},
+    {kHeap, MappingKind::heap, "[heap]"},
+    {kStack, MappingKind::stack, "[stack]"},
+    {kVdso, MappingKind::special, "[vdso]"},
+    {kVvar, MappingKind::special, "[vvar]"},
+    {kVsyscall, MappingKind::special, "[vsyscall]"},
+    {kUprobes, MappingKind::special, "[uprobes]"},
+    {kAioRing, MappingKind::special, "[aio ring]"},
+    {kSocket, MappingKind::special, "packet ring of"},
+    {kShadowStack, MappingKind::stack, "[shadow stack]"},
+    {kSysv, MappingKind::sysv, "System V segment"},
+    {kMemfd, MappingKind::memfd, ""},
+    {kFilePrivate, MappingKind::file, ""},
+    {kFileShared, MappingKind::shared_file, ""},
+    {kAnonShared, MappingKind::shared_anonymous, "shared memory"},
+};
+
+const Naming* naming_of(std::uint32_t status) {
+  const auto found = std::ranges::find_if(
+      kNamings, [status](const Naming& naming) { return (status & naming.status) != 0; });
+  return found == std::end(kNamings) ? nullptr : found;
+}
+
+Mapping from(const schema::VmaEntry& entry) {
+  Mapping mapping;
+  mapping.start = entry.start();
+  mapping.end = std::max(entry.end(), entry.start());
+  mapping.offset = entry.pgoff();
+  mapping.object = entry.shmid();
+  mapping.protection = entry.prot();
+  mapping.flags = entry.flags();
+  mapping.status = entry.status();
+  const Naming* naming = naming_of(mapping.status);
+  mapping.kind = naming == nullptr ? MappingKind::anonymous : naming->kind;
+  return mapping;
+}
+
+void count(PageSums& sums, std::uint32_t flags, std::uint64_t bytes) {
+  if ((flags & model::kPagePresent) != 0) {
+    sums.present += bytes;
+    sums.lazy += (flags & model::kPageLazy) != 0 ? bytes : 0;
+  } else if ((flags & model::kPageInParent) != 0) {
+    sums.parent += bytes;
+  } else {
+    sums.zero += bytes;
+  }
+}
+
+/// A run may cover several mappings that touch, and gaps where the image is wrong.
+void count_run(Mappings& mappings, const PageRun& run, std::uint64_t page_size) {
+  const std::uint64_t room = (UINT64_MAX - run.address) / page_size;
+  std::uint64_t at = run.address;
+  const std::uint64_t end = at + std::min(run.pages, room) * page_size;
+  auto next = std::ranges::upper_bound(mappings.all, at, {}, &Mapping::end);
+  while (at < end) {
+    if (next == mappings.all.end() || next->start >= end) {
+      count(mappings.outside, run.flags, end - at);
+      return;
+    }
+    if (next->start > at) {
+      count(mappings.outside, run.flags, next->start - at);
+      at = next->start;
+    }
+    const std::uint64_t stop = std::min(end, next->end);
+    count(next->pages, run.flags, stop > at ? stop - at : 0);
+    at = std::max(at, stop);
+    ++next;
+  }
+}
+
+void for_each_run(Subject& subject, FileKey pagemap,
+                  const std::function<void(const PageRun&)>& use) {
+  if (auto done = model::for_each_run(subject.reader(), pagemap, use); !done) {
+    subject.trouble(std::move(done).error());
+  }
+}
+
+}  // namespace
+
+std::string_view mapping_kind_name(MappingKind kind) {
+  switch (kind) {
+    case MappingKind::anonymous: return "anonymous";
+    case MappingKind::heap: return "heap";
+    case MappingKind::stack: return "stack";
+    case MappingKind::file: return "file";
+    case MappingKind::shared_file: return "shared file";
+    case MappingKind::shared_anonymous: return "shared anonymous";
+    case MappingKind::sysv: return "sysv";
+    case MappingKind::memfd: return "memfd";
+    case MappingKind::special: return "special";
+    case MappingKind::guard: return "guard";
+  }
+  return "unknown";
+}
+
+Mappings mappings_of(Subject& subject, std::uint32_t pid) {
+  Mappings mappings;
+  subject.each<schema::MmEntry>({Kind::mm, pid}, [&](const schema::MmEntry& mm, auto&) {
+    if (mm.vmas() != nullptr) {
+      for (const schema::VmaEntry* entry : *mm.vmas()) {
+        mappings.all.push_back(from(*entry));
+        Mapping& mapping = mappings.all.back();
+        const std::uint64_t stack = mm.mm_start_stack();
+        if (mapping.kind == MappingKind::anonymous && mapping.start <= stack &&
+            stack < mapping.end) {
+          mapping.kind = MappingKind::stack;
+        }
+      }
+    }
+  });
+  subject.each<schema::VmaEntry>({Kind::vmas, pid}, [&](const schema::VmaEntry& entry, auto&) {
+    mappings.all.push_back(from(entry));
+  });
+  // Guard regions come last in an image although they lie inside of other mappings.
+  const auto guards = std::ranges::stable_partition(
+      mappings.all, [](const Mapping& mapping) { return mapping.kind != MappingKind::guard; });
+  const std::vector<Mapping> kept(guards.begin(), guards.end());
+  mappings.all.erase(guards.begin(), guards.end());
+  std::ranges::stable_sort(mappings.all, {}, &Mapping::start);
+  const std::uint64_t page_size = subject.reader().header().page_size();
+  for_each_run(subject, {Kind::pagemap, pid},
+               [&](const PageRun& run) { count_run(mappings, run, page_size); });
+  mappings.all.insert(mappings.all.end(), kept.begin(), kept.end());
+  return mappings;
+}
+
+PageSums sums_of(Subject& subject, FileKey pagemap) {
+  PageSums sums;
+  const std::uint64_t page_size = subject.reader().header().page_size();
+  for_each_run(subject, pagemap, [&](const PageRun& run) {
+    count(sums, run.flags, std::min(run.pages, UINT64_MAX / page_size) * page_size);
+  });
+  return sums;
+}
+
+std::string mapping_path(Subject& subject, const Mapping& mapping) {
+  const bool is_file = mapping.kind == MappingKind::file ||
+                       mapping.kind == MappingKind::shared_file ||
+                       mapping.kind == MappingKind::memfd;
+  if (!is_file || mapping.object > UINT32_MAX) {
+    return {};
+  }
+  const auto* file = subject.open_files().find(static_cast<std::uint32_t>(mapping.object));
+  return file == nullptr ? std::string() : words_of(subject, *file).path;
+}
+
+std::string mapping_words(Subject& subject, const Mapping& mapping) {
+  const Naming* naming = naming_of(mapping.status);
+  if (naming == nullptr) {
+    return mapping.kind == MappingKind::stack  ? "[stack]"
+           : (mapping.flags & kGrowsDown) != 0 ? "[grows down]"
+                                               : "";
+  }
+  if (!naming->words.empty()) {
+    const bool has_id = naming->words.front() != '[';
+    return has_id ? fmt::format("{} {}", naming->words, mapping.object)
+                  : std::string(naming->words);
+  }
+  return mapping.object > UINT32_MAX
+             ? fmt::format("object {:#x}", mapping.object)
+             : file_words(subject, static_cast<std::uint32_t>(mapping.object));
+}
+
+}  // namespace img::show

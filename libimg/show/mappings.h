@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: MIT
+// The mappings of one process with what the image holds of each. Pages that are in shared objects
+// are counted there (shared_memory), not in the mappings that show them.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "libimg/show/subject.h"
+
+namespace img::show {
+
+/// Bytes.
+struct PageSums {
+  std::uint64_t present = 0;
+  std::uint64_t lazy = 0;    // of those present
+  std::uint64_t parent = 0;  // left to the parent image
+  std::uint64_t zero = 0;    // in the page map, and nowhere else
+};
+
+enum class MappingKind : std::uint8_t {
+  anonymous,
+  heap,
+  stack,
+  file,
+  shared_file,
+  shared_anonymous,
+  sysv,
+  memfd,
+  special,  // vdso, vvar, vsyscall, aio ring, packet ring
+  guard,
+};
+[[nodiscard]] std::string_view mapping_kind_name(MappingKind kind);
+
+struct Mapping {
+  std::uint64_t start = 0;
+  std::uint64_t end = 0;
+  std::uint64_t offset = 0;
+  std::uint64_t object = 0;  // VmaEntry.shmid
+  std::uint32_t protection = 0;
+  std::uint32_t flags = 0;
+  std::uint32_t status = 0;
+  MappingKind kind = MappingKind::anonymous;
+  PageSums pages;
+
+  [[nodiscard]] bool is_shared() const { return (flags & 1) != 0; }
+};
+
+struct Mappings {
+  std::vector<Mapping> all;  // ascending, as far as the image has them so
+  PageSums outside;          // pages in none of them
+};
+
+[[nodiscard]] Mappings mappings_of(Subject& subject, std::uint32_t pid);
+/// All of a page map.
+[[nodiscard]] PageSums sums_of(Subject& subject, FileKey pagemap);
+/// What is mapped: a path, "[heap]", "shared memory 4507".
+[[nodiscard]] std::string mapping_words(Subject& subject, const Mapping& mapping);
+/// The path, where a file is mapped.
+[[nodiscard]] std::string mapping_path(Subject& subject, const Mapping& mapping);
+
+}  // namespace img::show

@@ -1,0 +1,265 @@
+// SPDX-License-Identifier: MIT
+#include <CLI/CLI.hpp>
+
+#include "libimg/convert/open_image.h"
+#include "libimg/convert/single_file.h"
+#include "libimg/show/dot.h"
+#include "libimg/show/json_page.h"
+#include "libimg/show/records.h"
+#include "libimg/show/text_page.h"
+#include "libimg/show/views.h"
+#include "tools/frame/arguments.h"
+#include "tools/frame/stream_sink.h"
+#include "tools/show_memory.h"
+#include "tools/tools.h"
+
+namespace img::tools {
+namespace {
+
+constexpr std::string_view kHelp =
+    R"(img-show: what is in a checkpoint, and what makes it big
+
+usage: img-show SRC [WHAT[,WHAT...]|all] [options]
+
+SRC is a store, a CRIU or JSON directory, or one image file (shown as crit does).
+WHAT: summary (default) images tree ps zombies fds files sockets remaps rss mems
+  cgroups namespaces mounts size stats container rootfs env memory records KIND
+  -i NAME        the image of a store      --pid P   only this process (repeated)
+  --from KIND    what SRC must be          --nopl    records without content
+  --cmd, --env   with command lines, with environments;  --dot  tree for Graphviz
+of memory (exit 1: not found):
+  --address A --length N   a part of it; with --raw into -o FILE as it is
+  --search TEXT, --search-file F, --regex RE   with --context N bytes around it
+  --json         report as JSON
+  -v, -q         say more, say less;  -h, --version
+
+Examples:
+  img-show dump
+  img-show dump ps,fds --cmd
+  img-show dump memory --search /bin --context 16
+)";
+
+constexpr frame::ToolInfo kInfo = {"img-show", "show", kHelp};
+
+/// A page in the form that was asked for.
+struct Output {
+  explicit Output(frame::Call& call) {
+    if (call.report.is_json()) {
+      page = std::make_unique<show::JsonPage>(call.report.json());
+      return;
+    }
+    page = std::make_unique<show::TextPage>(
+        [&out = call.report.text()](std::string_view piece) { out << piece; },
+        show::TextStyle{call.streams.out_is_terminal, call.streams.color});
+  }
+  std::unique_ptr<show::Page> page;
+};
+
+class ImgShow : public frame::Program {
+ public:
+  [[nodiscard]] const frame::ToolInfo& info() const override { return kInfo; }
+  void declare(CLI::App& app) override;
+  [[nodiscard]] Result<int> run(frame::Call& call) override;
+
+ private:
+  [[nodiscard]] Result<std::vector<std::string>> wanted() const;
+  [[nodiscard]] Result<convert::Source> source(const frame::Call& call) const;
+  [[nodiscard]] Result<int> images(const convert::Source& source, frame::Call& call) const;
+  [[nodiscard]] Result<int> views(const convert::Source& source,
+                                  const std::vector<std::string>& names, frame::Call& call) const;
+  [[nodiscard]] Result<void> records(show::Subject& subject, frame::Call& call) const;
+
+  std::string source_;
+  std::string what_;
+  std::string kind_;
+  std::string image_;
+  std::string from_;
+  std::vector<std::uint32_t> pids_;
+  bool command_lines_ = false;
+  bool environments_ = false;
+  bool no_payload_ = false;
+  bool dot_ = false;
+  ShowMemory memory_;
+};
+
+void ImgShow::declare(CLI::App& app) {
+  app.add_option("SRC", source_)->required();
+  app.add_option("WHAT", what_);
+  app.add_option("KIND", kind_);
+  app.add_option("-i,--image", image_);
+  app.add_option("--from", from_);
+  app.add_option("--pid", pids_)->take_all()->expected(1);
+  app.add_flag("--cmd", command_lines_);
+  app.add_flag("--env", environments_);
+  app.add_flag("--nopl", no_payload_);
+  app.add_flag("--dot", dot_);
+  memory_.declare(app);
+}
+
+Result<std::vector<std::string>> ImgShow::wanted() const {
+  std::vector<std::string> names;
+  if (what_ == "all") {
+    for (const show::View& view : show::views()) {
+      if (view.in_all) {
+        names.emplace_back(view.name);
+      }
+    }
+    return names;
+  }
+  std::string_view left =
+      what_.empty() ? (memory_.is_asked() ? "memory" : "summary") : std::string_view(what_);
+  while (true) {
+    const std::size_t end = std::min(left.find(','), left.size());
+    names.emplace_back(left.substr(0, end));
+    const std::string& name = names.back();
+    if (name != "memory" && name != "records" && show::find_view(name) == nullptr) {
+      return fail(Fault::usage, "arguments", name, "no such view", "see img-show --help");
+    }
+    if (end == left.size()) {
+      break;
+    }
+    left.remove_prefix(end + 1);
+  }
+  const bool alone = names.size() == 1;
+  if (!alone && std::ranges::any_of(names, [](const std::string& name) {
+        return name == "records" || name == "memory";
+      })) {
+    return fail(Fault::usage, "arguments", what_, "memory and records can only be shown alone");
+  }
+  if (kind_.empty() == (names[0] == "records")) {
+    return fail(Fault::usage, "arguments", kind_.empty() ? "records" : kind_,
+                kind_.empty() ? "of which kind?" : "one argument too many");
+  }
+  return names;
+}
+
+Result<convert::Source> ImgShow::source(const frame::Call& call) const {
+  convert::SourceOptions options;
+  options.image = image_;
+  options.input = call.streams.in;
+  options.stop = call.streams.signal;
+  if (!from_.empty()) {
+    IMG_ASSIGN(options.from, convert::parse_form(from_));
+  }
+  return convert::recognise(source_, options);
+}
+
+/// What could not be read is said; the first of it is the error that ends the tool.
+Result<int> finish(const show::Subject& subject, frame::Call& call, int exit_code) {
+  if (subject.troubles().empty()) {
+    return exit_code;
+  }
+  if (call.report.is_json()) {
+    JsonWriter& json = call.report.json();
+    json.begin_array("unreadable");
+    for (const Error& error : subject.troubles()) {
+      json.begin_object();
+      json.text("thing", error.thing);
+      json.text("what", error.what);
+      json.text("why", error.why);
+      json.text("hint", error.hint);
+      json.end();
+    }
+    json.end();
+  } else {
+    for (const Error& error : subject.troubles().subspan(1)) {
+      call.report.note(error.line());
+    }
+  }
+  return fail(subject.troubles().front());
+}
+
+Result<int> ImgShow::images(const convert::Source& source, frame::Call& call) const {
+  IMG_ASSIGN(const std::vector<convert::Source> all, convert::images_of(source));
+  std::optional<show::Subject> first;
+  std::vector<std::unique_ptr<model::ImageReader>> kept;
+  Output out(call);
+  show::ImageTable table(*out.page);
+  for (const convert::Source& one : all) {
+    IMG_ASSIGN(auto reader, convert::open_image(one));
+    IMG_ASSIGN(show::Subject subject, show::Subject::open(*reader));
+    table.add(subject);
+    if (!first) {
+      kept.push_back(std::move(reader));
+      first = std::move(subject);
+    } else {
+      for (const Error& error : subject.troubles()) {
+        first->trouble(error);
+      }
+    }
+  }
+  table.end();
+  return first ? finish(*first, call, 0) : Result<int>(0);
+}
+
+Result<void> ImgShow::records(show::Subject& subject, frame::Call& call) const {
+  IMG_ASSIGN(const auto files, show::record_files(subject, kind_));
+  frame::StreamSink sink(*call.streams.out);
+  for (const model::FileKey file : files) {
+    IMG_TRY(convert::show_records(subject.reader(), file, {true, !no_payload_, true}, sink));
+  }
+  return {};
+}
+
+Result<int> ImgShow::views(const convert::Source& source, const std::vector<std::string>& names,
+                           frame::Call& call) const {
+  IMG_ASSIGN(const auto reader, convert::open_image(source));
+  IMG_ASSIGN(show::Subject subject,
+             show::Subject::open(*reader, {pids_, command_lines_, environments_}));
+  for (const std::uint32_t pid : pids_) {
+    if (subject.tree().find(pid) == nullptr && !subject.has({model::Kind::pagemap, pid})) {
+      return fail(Fault::missing, subject.reader().place(), "no process " + std::to_string(pid));
+    }
+  }
+  if (names[0] == "records") {
+    IMG_TRY(records(subject, call));
+    return finish(subject, call, 0);
+  }
+  if (names[0] == "memory") {
+    Output out(call);
+    IMG_ASSIGN(const int code, memory_.run(subject, *out.page, call));
+    out.page.reset();
+    return finish(subject, call, code);
+  }
+  if (dot_) {
+    call.report.text() << show::tree_as_dot(subject);
+    return finish(subject, call, 0);
+  }
+  {
+    Output out(call);
+    for (const std::string& name : names) {
+      show::find_view(name)->show(subject, *out.page);
+    }
+  }
+  return finish(subject, call, 0);
+}
+
+Result<int> ImgShow::run(frame::Call& call) {
+  IMG_ASSIGN(const std::vector<std::string> names, wanted());
+  if (call.report.is_json() && (dot_ || names[0] == "records")) {
+    return fail(Fault::usage, "arguments", "--json",
+                dot_ ? "DOT is not JSON" : "records are JSON, but crit's: leave out --json");
+  }
+  IMG_ASSIGN(const convert::Source from, source(call));
+  if (from.form == convert::Form::criu_file && what_.empty() && !call.report.is_json()) {
+    frame::StreamSink sink(*call.streams.out);
+    IMG_TRY(convert::show_single(from, {true, !no_payload_, true}, sink));
+    return 0;
+  }
+  if (from.form == convert::Form::criu_file || from.form == convert::Form::json_file) {
+    return fail(Fault::usage, from.place(), "one file, not an image", "views need the whole image",
+                "leave out WHAT and --json to see its records");
+  }
+  if (names.size() == 1 && names[0] == "images") {
+    return images(from, call);
+  }
+  return views(from, names, call);
+}
+
+}  // namespace
+
+std::unique_ptr<frame::Program> img_show() {
+  return std::make_unique<ImgShow>();
+}
+
+}  // namespace img::tools
