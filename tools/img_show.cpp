@@ -21,12 +21,12 @@ constexpr std::string_view kHelp =
 
 usage: img-show SRC [WHAT[,WHAT...]|all] [options]
 
-SRC is a store, a CRIU or JSON directory, or one image file (shown as crit does).
+SRC is a store, a CRIU or JSON directory, or one image file (as crit shows it).
 WHAT: summary (default) images tree ps zombies fds files sockets remaps rss mems
   cgroups namespaces mounts size stats container rootfs env memory records KIND
-  -i NAME        the image of a store      --pid P   only this process (repeated)
+  -i NAME        the image of a store     --pid P   only this process (repeated)
   --from KIND    what SRC must be          --nopl    records without content
-  --cmd, --env   with command lines, with environments;  --dot  tree for Graphviz
+  --cmd, --env   with command lines, with environments; --dot  tree for Graphviz
 of memory (exit 1: not found):
   --address A --length N   a part of it; with --raw into -o FILE as it is
   --search TEXT, --search-file F, --regex RE   with --context N bytes around it

@@ -185,7 +185,19 @@ std::vector<std::string> Subject::strings_at(std::uint32_t pid, std::uint64_t be
 std::vector<std::string> Subject::arguments(std::uint32_t pid) {
   std::vector<std::string> found;
   each<schema::MmEntry>({Kind::mm, pid}, [&](const schema::MmEntry& mm, auto&) {
-    found = strings_at(pid, mm.mm_arg_start(), mm.mm_arg_end());
+    const std::uint64_t begin = mm.mm_arg_start();
+    found = strings_at(pid, begin, mm.mm_arg_end());
+    std::uint64_t length = 0;
+    for (const std::string& argument : found) {
+      length += argument.size() + 1;
+    }
+    // No zero at the end: a title longer than the arguments, which goes on in the environment.
+    // The kernel shows such a one up to its first zero.
+    if (!found.empty() && length == mm.mm_arg_end() - begin + 1 &&
+        mm.mm_env_start() == mm.mm_arg_end()) {
+      found = strings_at(pid, begin, mm.mm_env_end());
+      found.resize(1);
+    }
   });
   return found;
 }
