@@ -302,6 +302,9 @@ void show_namespaces(Subject& subject, Page& page) {
                                                {"processes", "PROCESSES", Align::right},
                                                {"what", "WHAT"}};
   page.begin("namespaces", "Namespaces");
+  if (subject.tree().processes().empty()) {
+    page.say("No processes in the image.");
+  }
   model::TaskIds host;
   subject.each<schema::InventoryEntry>({Kind::inventory, 0}, [&](const auto& inventory, auto&) {
     if (inventory.root_ids() != nullptr) {

@@ -146,6 +146,9 @@ std::string_view remap_type(schema::RemapType type) {
 
 void show_fds(Subject& subject, Page& page) {
   page.begin("fds", "Descriptors");
+  if (subject.tree().processes().empty()) {
+    page.say("No processes in the image.");
+  }
   page.begin_list("processes");
   subject.walk(
       [&](const Process& process, std::size_t, bool) { add_process(subject, page, process); });
@@ -166,6 +169,9 @@ void show_files(Subject& subject, Page& page) {
                                                {"", "HELD BY"},
                                                {"what", "WHAT"}};
   page.begin("files", "Open files");
+  if (subject.open_files().files().empty()) {
+    page.say("No open files in the image.");
+  }
   const auto holding = holders(subject);
   page.begin_table("files", kColumns);
   for (const model::OpenFile& file : subject.open_files().files()) {

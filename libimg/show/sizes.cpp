@@ -81,7 +81,7 @@ void add_largest(Subject& subject, Page& page, FileSizes& sizes) {
     return total(a) != total(b) ? total(a) > total(b) : a.file < b.file;
   });
   page.begin_table("largest", kColumns);
-  for (auto at = sizes.files.begin(); at != end; ++at) {
+  for (auto at = sizes.files.begin(); at != end && total(*at) != 0; ++at) {
     std::string name = subject.reader().file_name(at->file);
     const bool is_map = at->file.kind == Kind::pagemap || at->file.kind == Kind::pagemap_shmem;
     name += page.is_for_people() && is_map ? " with its pages" : "";

@@ -100,6 +100,7 @@ void TextPage::begin_list(std::string_view /*key*/) {
 void TextPage::end() {
   flush_fields();
   wants_space_ = true;
+  after_title_ = false;
 }
 
 void TextPage::field(std::string_view /*key*/, std::string_view label, const Value& value) {

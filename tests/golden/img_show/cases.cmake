@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 check_output(summary "fixtures/dumps/zoo --cmd" 0)
-check_output(chain "fixtures/dumps/chain-snapshots/3 summary,images,rss" 0)
-check_output(predump "fixtures/dumps/chain-predump/1 all" 0)
+check_output(chain "fixtures/dumps/chain-snapshots/3 summary,rss" 0)
+check_output(predump "fixtures/dumps/chain-predump/1 summary,ps,fds,files,namespaces,size,mems" 0)
 check_output(ps "fixtures/dumps/zoo ps,zombies --cmd" 0)
 check_output(tree "fixtures/dumps/tree tree --cmd" 0)
 check_output(dot "fixtures/dumps/zoo tree --dot" 0)
