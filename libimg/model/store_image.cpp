@@ -33,10 +33,19 @@ void add_part(Payload& payload, Bytes bytes) {
 
 Result<std::unique_ptr<StoreImageReader>> StoreImageReader::open(
     std::shared_ptr<const store::Store> store, std::string_view name) {
-  IMG_ASSIGN(store::Snapshot now, store->snapshot());
-  IMG_ASSIGN(const store::ImageRow row,
-             name.empty() ? store::newest_image(*now) : store::find_image(*now, name));
-  return std::make_unique<StoreImageReader>(std::move(store), std::move(now), row);
+  // A pack that has gone was replaced after the snapshot: look again. If it has gone for good, the
+  // records can still be read, and its memory is an error for whoever wants it.
+  std::unique_ptr<StoreImageReader> reader;
+  for (int attempt = 0; attempt < 3; ++attempt) {
+    IMG_ASSIGN(store::Snapshot now, store->snapshot());
+    IMG_ASSIGN(const store::ImageRow row,
+               name.empty() ? store::newest_image(*now) : store::find_image(*now, name));
+    reader = std::make_unique<StoreImageReader>(store, std::move(now), row);
+    if (reader->view_.has_all_packs()) {
+      break;
+    }
+  }
+  return reader;
 }
 
 Result<ImageReader*> StoreImageReader::parent() {

@@ -1,8 +1,13 @@
 // SPDX-License-Identifier: MIT
 #include "libimg/store/image_view.h"
 
+#include <fcntl.h>
 #include <fmt/core.h>
+#include <unistd.h>
 
+#include <algorithm>
+
+#include "libimg/store/pack_file.h"
 #include "libimg/store/record_table.h"
 #include "libimg/store/value.h"
 #include "schema/pack_generated.h"
@@ -68,6 +73,16 @@ Result<std::optional<RecordPlace>> ImageView::place_from(const RecordPlace& plac
   IMG_ASSIGN(Cursor cursor, now_->cursor());
   IMG_ASSIGN(const auto entry, cursor.seek(Key::record(row_.commit, place)));
   return place_of(entry);
+}
+
+bool ImageView::has_all_packs() const {
+  if (packs_.empty()) {
+    return true;
+  }
+  const auto& ids = *row_.header->packs();
+  return std::all_of(ids.begin(), ids.end(), [&](const schema::Id128* id) {
+    return ::faccessat(store_->packs(), pack_file_name(Id::of(*id)).c_str(), F_OK, 0) == 0;
+  });
 }
 
 Result<Bytes> ImageView::pack_bytes(std::uint64_t index, std::uint64_t offset,

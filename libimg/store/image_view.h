@@ -44,6 +44,8 @@ class ImageView {
   /// The place of the first record that is not before `place`, unread.
   [[nodiscard]] Result<std::optional<RecordPlace>> place_from(const RecordPlace& place) const;
 
+  /// Whether the files of all its packs are there.
+  [[nodiscard]] bool has_all_packs() const;
   /// Bytes of the pack with this index in ImageHeader.packs.
   [[nodiscard]] Result<Bytes> pack_bytes(std::uint64_t pack, std::uint64_t offset,
                                          std::uint64_t length) const;
