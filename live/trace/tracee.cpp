@@ -17,6 +17,7 @@ namespace {
 constexpr std::size_t kCompatRegisterBytes = 68;   // what a 32-bit task has
 constexpr std::size_t kMaxXstateBytes = 64 << 10;  // with AMX it is 11,008
 constexpr int kGetUserDispatch = 0x4211;           // PTRACE_GET_SYSCALL_USER_DISPATCH_CONFIG
+constexpr int kGetThreadArea = 25;                 // PTRACE_GET_THREAD_AREA
 constexpr std::size_t kSiginfosAtOnce = 32;
 constexpr std::chrono::milliseconds kReleaseTime{100};
 
@@ -201,6 +202,19 @@ Result<std::vector<std::byte>> Tracee::xstate() const {
 Result<void> Tracee::set_xstate(const std::vector<std::byte>& bytes) {
   const iovec area{const_cast<std::byte*>(bytes.data()), bytes.size()};
   return request(PTRACE_SETREGSET, "SETREGSET", NT_X86_XSTATE, &area);
+}
+
+Result<std::array<arch::TlsSlot, arch::kTlsSlots>> Tracee::tls_slots() const {
+  static_assert(sizeof(arch::TlsSlot) == 16, "struct user_desc");
+  std::array<arch::TlsSlot, arch::kTlsSlots> out{};
+  for (std::uint32_t i = 0; i < out.size(); ++i) {
+    out[i].entry_number = arch::kFirstTlsSlot + i;
+    // EIO: a kernel without 32-bit tasks, whose slots are empty.
+    if (raw(kGetThreadArea, tid_, out[i].entry_number, &out[i]) < 0 && errno != EIO) {
+      return fail(error("GET_THREAD_AREA", errno));
+    }
+  }
+  return out;
 }
 
 Result<std::uint64_t> Tracee::signal_mask() const {

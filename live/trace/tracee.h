@@ -6,12 +6,14 @@
 #include <signal.h>
 #include <sys/types.h>
 
+#include <array>
 #include <cstdint>
 #include <string>
 #include <vector>
 
 #include "libimg/base/result.h"
 #include "live/arch/x86_64/registers.h"
+#include "live/arch/x86_64/thread_info.h"
 #include "live/trace/waiter.h"
 
 namespace img::trace {
@@ -75,6 +77,7 @@ class Tracee {
   [[nodiscard]] Result<void> set_registers(const arch::Registers& registers);
   [[nodiscard]] Result<std::vector<std::byte>> xstate() const;
   [[nodiscard]] Result<void> set_xstate(const std::vector<std::byte>& bytes);
+  [[nodiscard]] Result<std::array<arch::TlsSlot, arch::kTlsSlots>> tls_slots() const;
   [[nodiscard]] Result<std::uint64_t> signal_mask() const;
   [[nodiscard]] Result<void> set_signal_mask(std::uint64_t mask);
   [[nodiscard]] Result<siginfo_t> stop_siginfo() const;

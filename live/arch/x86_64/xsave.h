@@ -80,6 +80,7 @@ class Xstate {
   [[nodiscard]] Bytes bytes() const { return bytes_; }
   /// XSTATE_BV: the components that are not in their initial state.
   [[nodiscard]] std::uint64_t in_use() const;
+  [[nodiscard]] const XsaveLayout& layout() const { return layout_; }
   /// Empty if the component is not in use.
   [[nodiscard]] Bytes component(unsigned number) const;
 
