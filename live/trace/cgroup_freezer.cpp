@@ -18,6 +18,8 @@ namespace {
 
 constexpr std::size_t kMaxFileBytes = 16 << 20;  // of cgroup.procs: two million processes
 constexpr std::size_t kMaxGroups = 10'000;
+constexpr std::chrono::milliseconds kAskAgain{20};
+constexpr int kAsksBeforeThaw = 5;
 
 std::string_view frozen_word(bool v2) {
   return v2 ? "1" : "FROZEN";
@@ -160,6 +162,8 @@ Result<void> CgroupFreezer::start_guard() {
 
 Result<void> CgroupFreezer::wait_until_frozen(Deadline deadline) {
   const std::string file = path_ + (is_v2_ ? "/cgroup.events" : "/freezer.state");
+  Clock::time_point asked = Clock::now();
+  int asks = 0;
   for (Patience patience(WaitSource::system());; patience.wait()) {
     IMG_ASSIGN(const std::string state, read_file(file));
     if (is_v2_ ? state.find("frozen 1") != std::string::npos : state == "FROZEN\n") {
@@ -167,6 +171,15 @@ Result<void> CgroupFreezer::wait_until_frozen(Deadline deadline) {
     }
     if (Clock::now() > deadline) {
       return fail(Fault::limit, path_, "freeze", "not all of its tasks stopped in time");
+    }
+    // A v1 group can stay at FREEZING because of a task that was asked in a moment when it could
+    // not (vfork, exec). Asked again it follows, or else after it has run a little.
+    if (!is_v2_ && Clock::now() - asked > kAskAgain) {
+      asked = Clock::now();
+      if (++asks % kAsksBeforeThaw == 0) {
+        static_cast<void>(write_word(control_.get(), thawed_word(is_v2_)));
+      }
+      static_cast<void>(write_word(control_.get(), frozen_word(is_v2_)));
     }
   }
 }
