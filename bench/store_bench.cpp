@@ -109,8 +109,8 @@ void add_memory(Image& image, std::uint32_t pid, std::uint64_t entries, std::uin
   image.add({Kind::pagemap, pid}, 2, builder, entries * pages * 4096);
 }
 
-// 500 processes: 3,000 image files of them, and pstree.
-Image many_small_files() {
+// 500 processes: 3,000 image files of them, and pstree. Pages of each process lie apart.
+Image many_small_files(std::uint64_t pages) {
   Image image;
   flatbuffers::FlatBufferBuilder builder;
   builder.ForceDefaults(true);
@@ -129,7 +129,7 @@ Image many_small_files() {
   }
   for (std::uint32_t pid = 1; pid <= 500; ++pid) {
     add_mm(image, pid, builder);
-    add_memory(image, pid, 20, 1, builder);
+    add_memory(image, pid, pages, 1, builder);
     for (std::uint32_t fd = 0; fd < 8; ++fd) {
       schema::FdinfoEntryBuilder entry(builder);
       entry.add_id(fd);
@@ -181,7 +181,7 @@ struct Counter : model::RecordSink {
 };
 
 void import_small_files(benchmark::State& state) {
-  const Image image = many_small_files();
+  const Image image = many_small_files(static_cast<std::uint64_t>(state.range(0)));
   for (auto _ : state) {
     state.PauseTiming();
     auto scratch = std::make_unique<Scratch>();
@@ -195,7 +195,7 @@ void import_small_files(benchmark::State& state) {
   }
   state.SetItemsProcessed(state.iterations() * static_cast<std::int64_t>(image.records.size()));
 }
-BENCHMARK(import_small_files)->Unit(benchmark::kMillisecond);
+BENCHMARK(import_small_files)->ArgName("pages")->Arg(0)->Arg(20)->Unit(benchmark::kMillisecond);
 
 void import_memory(benchmark::State& state) {
   const Image image = one_large_memory(256);
@@ -216,7 +216,7 @@ BENCHMARK(import_memory)->Unit(benchmark::kMillisecond);
 
 void scan(benchmark::State& state) {
   const Scratch scratch;
-  const Image image = many_small_files();
+  const Image image = many_small_files(20);
   auto store = must(store::Store::create(scratch / "s"));
   write(store, image, "a");
   for (auto _ : state) {
@@ -234,7 +234,7 @@ BENCHMARK(scan)->Unit(benchmark::kMillisecond);
 // A store opened anew each time; what a process also pays once is measured by first_read.cpp.
 void open_and_read_one(benchmark::State& state) {
   const Scratch scratch;
-  const Image image = many_small_files();
+  const Image image = many_small_files(20);
   write(must(store::Store::create(scratch / "s")), image, "a");
   for (auto _ : state) {
     auto store = must(store::Store::open(scratch / "s"));

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <thread>
 
+#include "libimg/store/value.h"
 #include "tests/libimg/model/sample_image.h"
 
 namespace img::model {
@@ -140,6 +141,51 @@ TEST(StoreImage, ParentIsReadFromTheSameStore) {
   ASSERT_NE(parent, nullptr);
   EXPECT_EQ(parent->place(), scratch / "s::one");
   EXPECT_EQ(must(parent->parent()), nullptr);
+}
+
+TEST(StoreImage, ThreadsWriteDifferentFiles) {
+  const Scratch scratch;
+  const auto store = must(Store::create(scratch / "s"));
+  const auto files_of = [](std::uint64_t thread) {
+    std::vector<Copy> records;
+    for (std::uint64_t i = 0; i < 40; ++i) {
+      const std::uint64_t id = thread * 1000 + i;
+      const auto seed = static_cast<unsigned>(id);
+      records.push_back(pagemap_head(id));
+      records.push_back(pagemap_chunk(id, 2, {{1, 1 + i}, {100, 3}}, seed));
+      records.push_back(raw_file(Kind::tmpfs_dev, id, noise(i * 3001, seed)));
+    }
+    return records;
+  };
+  auto writer = must(StoreImageWriter::begin(store, store::testing::draft("a")));
+  std::vector<std::thread> threads;
+  for (std::uint64_t thread = 0; thread < 4; ++thread) {
+    threads.emplace_back([&, thread, sink = writer->sink()] {
+      for (const Copy& copy : files_of(thread)) {
+        must(sink->record(copy.record()));
+      }
+    });
+  }
+  for (std::thread& thread : threads) {
+    thread.join();
+  }
+  must(writer->commit());
+
+  const auto now = must(store->snapshot());
+  const auto reader = must(StoreImageReader::open(store, "a"));
+  for (std::uint64_t thread = 0; thread < 4; ++thread) {
+    Collector collector;
+    for (const Copy& copy : files_of(thread)) {
+      if (copy.key.seq == 1) {
+        must(reader->read(copy.key.file, collector));
+      }
+    }
+    EXPECT_TRUE(collector.copies == files_of(thread));
+  }
+  const auto pack = store::Id::of(*reader->header().packs()->Get(0));
+  const auto* known = must(store::get_table<schema::Pack>(*now, store::Key::pack(pack), "Pack"));
+  must(store::verify_pack(store->packs(), pack, known->bytes(),
+                          store::Id::of(*known->hashes_digest()), store->place()));
 }
 
 TEST(StoreImage, ThreadsReadDifferentFiles) {
