@@ -49,12 +49,14 @@ struct DirectoryReader::State {
   std::mutex mutex;  // guards `idle` and `parent`
   std::vector<std::unique_ptr<Workspace>> idle;
   PagesLedger ledger;
+  std::once_flag pagemaps_looked_at;
 
   Result<void> read_inventory();
   Result<void> look_at_cores();
   void find_page_size();
   void make_header();
   Result<void> read_file(FileKey key, model::RecordSink& sink, bool quiet);
+  void look_at_pagemaps();
   Result<void> read_pages(FileKey key, model::RecordSink& sink);
   Result<void> note_pages(FileKey pagemap, std::uint32_t pages_id, std::uint64_t bytes,
                           const DamageSink& sink);
@@ -280,9 +282,8 @@ Result<void> DirectoryReader::State::note_pages(FileKey pagemap, std::uint32_t p
   return fail(damage.error());
 }
 
-/// A pages file is the memory of a pagemap; what no pagemap stands for is a file of its own, or the
-/// tail of one.
-Result<void> DirectoryReader::State::read_pages(FileKey key, model::RecordSink& sink) {
+/// Those that nobody has read: each says how much of a pages file it stands for.
+void DirectoryReader::State::look_at_pagemaps() {
   for (const FileKey file : known) {
     const bool is_pagemap = file.kind == Kind::pagemap || file.kind == Kind::pagemap_shmem;
     if (is_pagemap && ledger.is_new(file)) {
@@ -291,6 +292,12 @@ Result<void> DirectoryReader::State::read_pages(FileKey key, model::RecordSink& 
       static_cast<void>(read_file(file, nothing, true));
     }
   }
+}
+
+/// A pages file is the memory of a pagemap; what no pagemap stands for is a file of its own, or the
+/// tail of one.
+Result<void> DirectoryReader::State::read_pages(FileKey key, model::RecordSink& sink) {
+  std::call_once(pagemaps_looked_at, [this] { look_at_pagemaps(); });
   const std::uint64_t used = ledger.used(key.id);
   if (used == 0) {
     return read_file(key, sink, false);
