@@ -113,7 +113,15 @@ Result<FileTable> FileTable::read(ImageReader& reader) {
 
 const OpenFile* FileTable::find(std::uint32_t id) const {
   const auto found = by_id_.find(id);
-  return found == by_id_.end() ? nullptr : &files_[found->second];
+  return found == by_id_.end() ? nullptr : &files_[found->second.first];
+}
+
+const OpenFile* FileTable::find(std::uint32_t id, FdTypes type) const {
+  const OpenFile* file = find(id);
+  while (file != nullptr && file->type != type) {
+    file = file->next_same_id == UINT32_MAX ? nullptr : &files_[file->next_same_id];
+  }
+  return file;
 }
 
 bool FileTable::add(const Record& record) {
@@ -136,7 +144,12 @@ bool FileTable::add(const Record& record) {
     file.id = own_id(*file.body);
     file.type = old_type;
   }
-  by_id_.try_emplace(file.id, static_cast<std::uint32_t>(files_.size()));
+  const auto position = static_cast<std::uint32_t>(files_.size());
+  const auto [same, is_new] = by_id_.try_emplace(file.id, SameId{position, position});
+  if (!is_new) {
+    files_[same->second.last].next_same_id = position;
+    same->second.last = position;
+  }
   files_.push_back(file);
   return true;
 }

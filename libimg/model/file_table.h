@@ -24,6 +24,7 @@ struct OpenFile {
   schema::FdTypes type = schema::FdTypes::UND;  // as the entry says; any number in a bad image
   FileKey file;                                 // where it stands, and the record's seq there
   std::uint32_t seq = 0;
+  std::uint32_t next_same_id = UINT32_MAX;   // position in FileTable::files()
   const schema::FileEntry* entry = nullptr;  // null before files.img
   const flatbuffers::Table* body = nullptr;  // the sub-message that `type` names, or null
 
@@ -48,8 +49,11 @@ class FileTable {
 
   /// In the order of the image.
   [[nodiscard]] std::span<const OpenFile> files() const { return files_; }
-  /// The first with this id, or null.
+  /// The first with this id, or null. A tun device, fifo or terminal may have the id of the regular
+  /// file that is its node.
   [[nodiscard]] const OpenFile* find(std::uint32_t id) const;
+  /// The first with this id and type, or null.
+  [[nodiscard]] const OpenFile* find(std::uint32_t id, schema::FdTypes type) const;
 
   /// Takes a record of files.img or of one of the kinds before it; false: another kind.
   bool add(const Record& record);
@@ -57,7 +61,11 @@ class FileTable {
  private:
   Arena arena_;
   std::vector<OpenFile> files_;
-  std::unordered_map<std::uint32_t, std::uint32_t> by_id_;
+  struct SameId {
+    std::uint32_t first = 0;
+    std::uint32_t last = 0;
+  };
+  std::unordered_map<std::uint32_t, SameId> by_id_;
 };
 
 /// The descriptors of one table (TaskIds::files), in the order of fdinfo-N.img. No such file: none.

@@ -76,6 +76,9 @@ TEST(FileTable, OldFilesAndNewOnes) {
   EXPECT_EQ(table.find(7)->as<schema::RegFileEntry>(schema::FdTypes::REG), nullptr);
   EXPECT_EQ(table.find(8)->as<schema::RegFileEntry>(schema::FdTypes::REG)->name()->str(), "/x");
   EXPECT_EQ(table.find(9), nullptr);
+  EXPECT_EQ(table.find(8, schema::FdTypes::PIPE), nullptr);
+  ASSERT_TRUE(table.add({{{Kind::files, 0}, 2}, nullptr, now, {}, {}}));
+  EXPECT_EQ(table.find(8, schema::FdTypes::REG)->seq, 1U);
 }
 
 /// FileTable reads the id of every kind of old file from the same place.
