@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: MIT
+#include "libimg/check/check.h"
+
+#include <algorithm>
+
+#include "libimg/check/facts.h"
+#include "schema/pagemap_generated.h"
+
+namespace img::check {
+namespace {
+
+constexpr RuleSetMaker kMakers[] = {
+    set_rules,  tree_rules,  core_rules, namespace_rules, memory_rules, shared_memory_rules,
+    file_rules, remap_rules, pipe_rules, socket_rules,    tty_rules,    event_rules,
+    lock_rules, mount_rules, net_rules,  ipc_rules,       cgroup_rules, security_rules,
+};
+
+/// Files are read in an order in which what is named comes before what names it, and a task's
+/// mappings right before its page map, so that no more than one task's are ever held.
+int phase(Kind kind) {
+  switch (kind) {
+    case Kind::inventory: return 0;
+    case Kind::pstree: return 1;
+    case Kind::files: return 2;
+    case Kind::core:
+    case Kind::zombie: return 4;
+    case Kind::ids: return 5;
+    case Kind::fdinfo: return 6;
+    case Kind::mm:
+    case Kind::vmas:
+    case Kind::pagemap: return 7;
+    case Kind::pagemap_shmem: return 8;
+    case Kind::pages: return 10;
+    default: return model::old_file_kind(kind) != FdTypes::UND ? 2 : 3;
+  }
+}
+
+std::vector<FileKey> in_reading_order(std::vector<FileKey> files) {
+  std::sort(files.begin(), files.end(), [](FileKey a, FileKey b) {
+    const int pa = phase(a.kind);
+    const int pb = phase(b.kind);
+    if (pa != pb) {
+      return pa < pb;
+    }
+    // One task after the other; mm and vmas have lower numbers than pagemap only by luck of names.
+    const auto rank = [](Kind kind) { return kind == Kind::pagemap ? 1 : 0; };
+    if (pa == phase(Kind::mm) && a.id != b.id) {
+      return a.id < b.id;
+    }
+    return pa == phase(Kind::mm) ? rank(a.kind) < rank(b.kind) : a < b;
+  });
+  return files;
+}
+
+class Judge : public model::RecordSink {
+ public:
+  Judge(Facts& facts, DamageLog* damage) : facts_(facts), damage_(damage) {
+    for (const RuleSetMaker make : kMakers) {
+      sets_.push_back(make(facts));
+    }
+  }
+
+  Result<void> record(const Record& record) override {
+    ++facts_.report.summary().records;
+    if (record.table != nullptr && record.table->name == "PagemapHead") {
+      pages_id_ = record.as<schema::PagemapHead>()->pages_id();
+    }
+    facts_.take(record);
+    for (const auto& set : sets_) {
+      set->record(record);
+    }
+    return {};
+  }
+
+  void read(FileKey file) {
+    pages_id_.reset();
+    ++facts_.report.summary().files;
+    const Result<void> done = facts_.reader.read(file, *this);
+    bool is_told = false;
+    if (damage_ != nullptr) {
+      is_told = judge_damage(facts_.report, facts_.reader, file, damage_->take(), pages_id_);
+    }
+    if (!done && !is_told && file.kind != Kind::unknown_file) {
+      facts_.report.add(RuleId::SET_2, facts_.at(file), "cannot be read: " + done.error().line());
+    }
+    if (!done || is_told) {
+      facts_.damaged.insert(file.kind == Kind::zombie ? Kind::core : file.kind);
+    }
+  }
+
+  void finish() {
+    std::sort(facts_.descriptors.begin(), facts_.descriptors.end());
+    for (const auto& set : sets_) {
+      set->finish();
+    }
+  }
+
+ private:
+  Facts& facts_;
+  DamageLog* damage_;
+  std::vector<std::unique_ptr<RuleSet>> sets_;
+  std::optional<std::uint64_t> pages_id_;  // of the page map being read
+};
+
+/// A pre-dump has the memory of tasks, and nothing about them.
+bool looks_like_predump(const Facts& facts) {
+  constexpr Kind kOfDumps[] = {Kind::pstree, Kind::core, Kind::zombie,
+                               Kind::mm,     Kind::fs,   Kind::files};
+  return facts.has(Kind::inventory) && std::none_of(std::begin(kOfDumps), std::end(kOfDumps),
+                                                    [&](Kind kind) { return facts.has_any(kind); });
+}
+
+}  // namespace
+
+std::function<void(const criu::Damage&)> DamageLog::sink() {
+  return [this](const criu::Damage& damage) { met_.push_back(damage); };
+}
+
+std::vector<criu::Damage> DamageLog::take() {
+  return std::exchange(met_, {});
+}
+
+Result<Summary> check(model::ImageReader& image, const Options& options, FindingSink& findings) {
+  Report report(findings, options.most_per_rule);
+  Facts facts(image, report);
+  IMG_ASSIGN(facts.present, image.files());
+  std::sort(facts.present.begin(), facts.present.end());
+  facts.is_predump = looks_like_predump(facts);
+  facts.has_files =
+      std::any_of(facts.present.begin(), facts.present.end(), [](const FileKey& file) {
+        return file.kind == Kind::files || model::old_file_kind(file.kind) != FdTypes::UND;
+      });
+  report.summary().is_predump = facts.is_predump;
+  report.summary().levels = 1;
+  Judge judge(facts, options.damage);
+  for (const FileKey file : in_reading_order(facts.present)) {
+    judge.read(file);
+  }
+  judge.finish();
+  judge_chain(facts, options.damage);
+  return report.summary();
+}
+
+}  // namespace img::check

@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: MIT
+// Judges an image by the rules of the catalogue. Reads every file once, keeps small tables of ids,
+// repairs nothing, and asks nothing but the image and its parents.
+//
+//   DamageLog damage;
+//   IMG_ASSIGN(auto reader, criu::DirectoryReader::open(path, {damage.sink()}));
+//   IMG_ASSIGN(const Summary summary, check(*reader, {&damage}, findings));
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <functional>
+#include <vector>
+
+#include "libimg/base/result.h"
+#include "libimg/check/finding.h"
+#include "libimg/criu/damage.h"
+#include "libimg/model/record.h"
+
+namespace img::check {
+
+/// What a CRIU directory's reader meets on its way, kept until check() asks. The reader must have
+/// been opened with sink(), and this must outlive it.
+class DamageLog {
+ public:
+  [[nodiscard]] std::function<void(const criu::Damage&)> sink();
+  [[nodiscard]] std::vector<criu::Damage> take();
+
+ private:
+  std::vector<criu::Damage> met_;
+};
+
+struct Options {
+  /// Null for images that are not made of files: what cannot be read is then one finding a file.
+  DamageLog* damage = nullptr;
+  /// Findings of one rule beyond these are only counted. 0: no limit.
+  std::uint64_t most_per_rule = 1000;
+};
+
+struct Summary {
+  std::uint64_t errors = 0;
+  std::uint64_t warnings = 0;
+  std::uint64_t notes = 0;
+  std::uint64_t not_told = 0;  // counted above, and beyond Options::most_per_rule
+  std::uint64_t files = 0;     // of all levels
+  std::uint64_t records = 0;
+  std::uint64_t levels = 0;  // 1: no parent
+  bool is_predump = false;   // holds only memory for the next increment
+
+  [[nodiscard]] std::uint64_t of(Severity severity) const;
+};
+
+/// An error means that the image could not be asked at all.
+[[nodiscard]] Result<Summary> check(model::ImageReader& image, const Options& options,
+                                    FindingSink& findings);
+
+}  // namespace img::check

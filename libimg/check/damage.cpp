@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: MIT
+// What a reader met, as findings.
+#include "libimg/check/facts.h"
+
+#include <fmt/core.h>
+
+namespace img::check {
+namespace {
+
+using criu::Damage;
+using criu::DamageKind;
+
+RuleId rule_of(DamageKind kind) {
+  switch (kind) {
+    case DamageKind::missing:
+    case DamageKind::pages_shared: return RuleId::PGM_1;
+    case DamageKind::not_regular:
+    case DamageKind::bad_magic: return RuleId::SET_1;
+    case DamageKind::truncated:
+    case DamageKind::bad_length:
+    case DamageKind::bad_protobuf:
+    case DamageKind::missing_field:
+    case DamageKind::too_deep: return RuleId::SET_2;
+    case DamageKind::payload_short:
+    case DamageKind::payload_wrong: return RuleId::SET_3;
+    case DamageKind::pages_short:
+    case DamageKind::pages_excess: return RuleId::PGM_4;
+    case DamageKind::not_understood: return RuleId::PGM_9;
+    case DamageKind::trailing: return RuleId::SET_4;
+    case DamageKind::unknown_field: return RuleId::SET_5;
+  }
+  return RuleId::SET_2;
+}
+
+Severity severity_of(DamageKind kind) {
+  return criu::stops_reading(kind) ? Severity::error : Severity::warning;
+}
+
+}  // namespace
+
+bool judge_damage(Report& report, model::ImageReader& image, FileKey file,
+                  const std::vector<Damage>& met, std::optional<std::uint64_t> pages_id) {
+  bool has_stopped = false;
+  for (const Damage& damage : met) {
+    Severity severity = severity_of(damage.kind);
+    has_stopped = has_stopped || severity == Severity::error;
+    Where where{image.place(), damage.file, damage.entry, damage.field, {}, damage.offset};
+    std::string text = damage.text;
+    if (file.kind == Kind::unknown_file) {
+      severity = Severity::note;  // no reader of the image opens it
+    }
+    if (damage.file != image.file_name(file)) {
+      // A pages file that its page map could not open.
+      text = fmt::format("{} {}", damage.file, damage.text);
+      if (damage.kind == DamageKind::missing) {
+        where.file = image.file_name(file);
+        where.field = "pages_id";
+        where.entry = 1;
+      }
+    } else if (damage.kind == DamageKind::pages_short && pages_id) {
+      where.file = image.file_name({Kind::pages, *pages_id});
+      text = fmt::format("{} {}", image.file_name(file), damage.text);
+    }
+    if (pages_id && where.field == "pages_id") {
+      where.value = std::to_string(*pages_id);
+    }
+    report.add(rule_of(damage.kind), severity, std::move(where), std::move(text));
+  }
+  return has_stopped;
+}
+
+}  // namespace img::check

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: MIT
+#include "libimg/check/report.h"
+
+#include <utility>
+
+namespace img::check {
+
+void Report::add(RuleId id, Where where, std::string wrong) {
+  add(id, rule(id).severity, std::move(where), std::move(wrong));
+}
+
+void Report::add(RuleId id, Severity severity, Where where, std::string wrong) {
+  // A finding that is milder than its rule does not have the rule's effect.
+  if (severity == rule(id).severity && severity != Severity::note) {
+    wrong += "; ";
+    wrong += effect_text(rule(id).effect);
+    wrong += severity == Severity::error ? ": take the dump again" : "";
+  }
+  add_plain(id, severity, std::move(where), std::move(wrong));
+}
+
+void Report::add_plain(RuleId id, Severity severity, Where where, std::string text) {
+  switch (severity) {
+    case Severity::error: ++summary_.errors; break;
+    case Severity::warning: ++summary_.warnings; break;
+    case Severity::note: ++summary_.notes; break;
+  }
+  if (++counts_[static_cast<std::size_t>(id)] > most_per_rule_ && most_per_rule_ != 0) {
+    ++summary_.not_told;
+    return;
+  }
+  sink_.finding({id, severity, std::move(where), std::move(text)});
+}
+
+std::uint64_t Summary::of(Severity severity) const {
+  switch (severity) {
+    case Severity::error: return errors;
+    case Severity::warning: return warnings;
+    case Severity::note: return notes;
+  }
+  return 0;
+}
+
+}  // namespace img::check

@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: MIT
+// The way from a rule's code to the sink: fills in what every finding has, and counts.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "libimg/check/check.h"
+#include "libimg/check/finding.h"
+
+namespace img::check {
+
+class Report {
+ public:
+  Report(FindingSink& sink, std::uint64_t most_per_rule)
+      : sink_(sink), most_per_rule_(most_per_rule), counts_(rules().size()) {}
+
+  /// `wrong` is what is wrong here, as a clause; what follows from it is added from the rule.
+  void add(RuleId rule, Where where, std::string wrong);
+  void add(RuleId rule, Severity severity, Where where, std::string wrong);
+  /// The text as it is.
+  void add_plain(RuleId rule, Severity severity, Where where, std::string text);
+
+  [[nodiscard]] Summary& summary() { return summary_; }
+
+ private:
+  FindingSink& sink_;
+  std::uint64_t most_per_rule_;
+  std::vector<std::uint64_t> counts_;
+  Summary summary_;
+};
+
+}  // namespace img::check

@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: MIT
+// Every rule that is built finds what is broken in the image that breaks it.
+#include <gtest/gtest.h>
+
+#include <ostream>
+#include <set>
+
+#include "tests/libimg/check/broken.h"
+
+namespace img::check {
+
+void PrintTo(const Case& one, std::ostream* out) {
+  *out << one.rule << ": " << one.what;
+}
+
+namespace {
+
+std::vector<Case> cases() {
+  std::vector<Case> all = task_cases();
+  const std::vector<Case> more = file_cases();
+  all.insert(all.end(), more.begin(), more.end());
+  return all;
+}
+
+class Rules : public testing::TestWithParam<Case> {};
+
+TEST_P(Rules, IsFound) {
+  Copy copy(GetParam().dump);
+  GetParam().breaking(copy);
+  const Judgement judgement = judge(copy.path());
+  EXPECT_TRUE(judgement.has(GetParam().rule, GetParam().severity)) << judgement.text();
+  if (GetParam().severity != kError) {
+    EXPECT_EQ(judgement.summary.errors, 0U) << judgement.text();
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Broken, Rules, testing::ValuesIn(cases()), [](const auto& test) {
+  std::string name = test.param.rule + "_" + test.param.what;
+  for (char& c : name) {
+    c = std::isalnum(static_cast<unsigned char>(c)) != 0 ? c : '_';
+  }
+  return name;
+});
+
+/// Rules that are about a chain, whose broken images are in fixtures/corrupt.
+const std::set<std::string_view> kOfChains = {"PGM-5", "PGM-6", "PGM-7"};
+
+TEST(RuleTable, EveryRuleThatIsBuiltHasABrokenImage) {
+  std::set<std::string_view> broken = kOfChains;
+  const std::vector<Case> known = cases();
+  for (const Case& one : known) {
+    EXPECT_NE(find_rule(one.rule), nullptr) << one.rule;
+    broken.insert(one.rule);
+  }
+  for (const Rule& rule : rules()) {
+    EXPECT_EQ(broken.contains(rule.id), rule.not_built.empty()) << rule.id;
+  }
+}
+
+TEST(RuleTable, IsInOrder) {
+  std::set<std::string_view> ids;
+  for (std::size_t i = 0; i < rules().size(); ++i) {
+    EXPECT_EQ(static_cast<std::size_t>(rules()[i].rule), i);
+    EXPECT_TRUE(ids.insert(rules()[i].id).second) << rules()[i].id;
+    EXPECT_FALSE(rules()[i].text.empty());
+    EXPECT_EQ(find_rule(rules()[i].id), &rules()[i]);
+    EXPECT_NE(explain(rules()[i]).find(rules()[i].id), std::string::npos);
+  }
+  EXPECT_EQ(find_rule("pst-1"), find_rule("PST-1"));
+  EXPECT_EQ(find_rule("NOPE-1"), nullptr);
+}
+
+}  // namespace
+}  // namespace img::check
