@@ -51,12 +51,42 @@ constexpr useconds_t kLongestWait = 40'000;
   }
 }
 
-class KilledTracer : public testing::TestWithParam<const char*> {};
-INSTANTIATE_TEST_SUITE_P(Victims, KilledTracer,
+TEST(KilledTracer, WhatItHadMappedIsFoundAgain) {
+  VictimProcess victim("avx_loop");
+  const auto process = procfs::ProcDir::open(victim.pid());
+  const auto memory = RemoteMemory::open(victim.pid());
+  ASSERT_TRUE(process.has_value() && memory.has_value());
+  const std::string before = *process->read("maps");
+  const pid_t tracer = fork();
+  if (tracer == 0) {
+    auto tracee = Tracee::seize(victim.pid());
+    if (tracee && tracee->bring_to_stop(Clock::now() + std::chrono::seconds(5))) {
+      auto remote = RemoteCall::begin(*tracee, *process, *memory);
+      raise(remote && remote->data() ? SIGKILL : SIGTERM);
+    }
+    _exit(1);
+  }
+  int status = 0;
+  waitpid(tracer, &status, 0);
+  ASSERT_EQ(WTERMSIG(status), SIGKILL);
+  EXPECT_TRUE(victim.makes_rounds());
+  EXPECT_NE(*process->read("maps"), before);
+  auto tracee = Tracee::seize(victim.pid());
+  ASSERT_TRUE(tracee.has_value()) << tracee.error().line();
+  ASSERT_TRUE(tracee->bring_to_stop(Clock::now() + std::chrono::seconds(5)).has_value());
+  auto remote = RemoteCall::begin(*tracee, *process, *memory);
+  ASSERT_TRUE(remote.has_value()) << remote.error().line();
+  EXPECT_EQ(*remote->call(SYS_getpid), victim.pid());
+  ASSERT_TRUE(remote->finish().has_value());
+  EXPECT_EQ(*process->read("maps"), before);
+}
+
+class KilledTracerOf : public testing::TestWithParam<const char*> {};
+INSTANTIATE_TEST_SUITE_P(Victims, KilledTracerOf,
                          testing::Values("avx_loop", "sleeper", "small_stack"),
                          [](const auto& one) { return std::string(one.param); });
 
-TEST_P(KilledTracer, LeavesTheTaskAsItWas) {
+TEST_P(KilledTracerOf, LeavesTheTaskAsItWas) {
   VictimProcess victim(GetParam());
   std::mt19937 random(7);
   std::atomic<std::uint64_t>& batches = victim.page().counter;
