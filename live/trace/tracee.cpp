@@ -136,9 +136,12 @@ Result<Stop> Tracee::bring_to_stop(Deadline deadline) {
 
 Result<bool> Tracee::settle() {
   const Stop stop = last_stop_;
-  if (stop.kind == StopKind::interrupted || stop.kind == StopKind::group_stop) {
+  if (stop.kind == StopKind::interrupted) {
     IMG_TRY(undo_interruption());
     return true;
+  }
+  if (stop.kind == StopKind::group_stop) {
+    return true;  // it was SIGSTOP that interrupted, and that the program is to see
   }
   // The interruption stays due: the task runs none of its own code before it.
   IMG_TRY(resume(stop.kind == StopKind::signal_delivery ? stop.code : 0));
