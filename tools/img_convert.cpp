@@ -7,6 +7,7 @@
 #include "libimg/convert/convert.h"
 #include "tools/frame/progress.h"
 #include "tools/frame/stream_sink.h"
+#include "tools/source_options.h"
 #include "tools/tools.h"
 
 namespace img::tools {
@@ -106,11 +107,8 @@ Result<void> ImgConvert::refuse_nonsense(const frame::Call& call) const {
 }
 
 Result<convert::Source> ImgConvert::source(const frame::Call& call) const {
-  convert::SourceOptions options;
-  options.image = image_;
+  convert::SourceOptions options = source_options(image_, call);
   IMG_ASSIGN(options.from, optional_form(from_));
-  options.input = call.streams.in;
-  options.stop = call.streams.signal;
   return convert::recognise(source_, options);
 }
 

@@ -8,6 +8,7 @@
 
 namespace img::tools {
 
+[[nodiscard]] std::unique_ptr<frame::Program> img_check();
 [[nodiscard]] std::unique_ptr<frame::Program> img_convert();
 [[nodiscard]] std::unique_ptr<frame::Program> img_show();
 

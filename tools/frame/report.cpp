@@ -13,10 +13,12 @@ std::string_view version() {
 }
 
 void write_error(JsonWriter& json, const Error& error) {
+  json.begin_object("error");
   json.text("thing", error.thing);
   json.text("what", error.what);
   json.text("why", error.why);
   json.text("hint", error.hint);
+  json.end();
 }
 
 Report::Report(const ToolInfo& tool, Streams& streams, bool json, bool quiet)
@@ -43,9 +45,7 @@ void Report::print_error(const Error& error) {
     return;
   }
   json_->end_to(1);
-  json_->begin_object("error");
   write_error(*json_, error);
-  json_->end();
 }
 
 int Report::finish(int exit_code, const Error* error) {

@@ -22,7 +22,7 @@ struct ToolInfo {
 
 [[nodiscard]] std::string_view version();
 
-/// The members of an `error` object, which is open.
+/// A member `error` of the object that is open.
 void write_error(JsonWriter& json, const Error& error);
 
 class Report {

@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: MIT
+#include "tools/check_findings.h"
+
+#include <fmt/core.h>
+#include <fnmatch.h>
+
+#include "libimg/base/text.h"
+
+namespace img::tools {
+namespace {
+
+void write_rule(JsonWriter& json, const check::Rule& rule) {
+  json.text("id", rule.id);
+  json.text("severity", check::severity_name(rule.severity));
+  json.text("scope", check::scope_name(rule.scope));
+  json.text("effect", check::effect_text(rule.effect));
+  json.text("text", rule.text);
+  json.boolean("asked", rule.not_built.empty());
+  if (!rule.not_built.empty()) {
+    json.text("not_asked_because", rule.not_built);
+  }
+}
+
+Failure no_such_rule(const std::string& id) {
+  return fail(Fault::usage, id, "no such rule", {}, "img-check --list-rules lists them");
+}
+
+}  // namespace
+
+Result<Ignored> parse_ignored(const std::string& text) {
+  const std::size_t colon = text.find(':');
+  const check::Rule* rule = check::find_rule(text.substr(0, colon));
+  if (rule == nullptr) {
+    return no_such_rule(text);
+  }
+  return Ignored{rule->rule, colon == std::string::npos ? "" : text.substr(colon + 1)};
+}
+
+FindingReport::FindingReport(frame::Report& report, const std::vector<Ignored>& ignored,
+                             std::string image)
+    : report_(report), ignored_(ignored), image_(std::move(image)) {
+  if (report_.is_json()) {
+    report_.json().begin_array("findings");
+  }
+}
+
+bool FindingReport::is_ignored(const check::Finding& finding) const {
+  for (const Ignored& ignored : ignored_) {
+    if (ignored.rule == finding.rule &&
+        (ignored.glob.empty() ||
+         ::fnmatch(ignored.glob.c_str(), finding.where.file.c_str(), 0) == 0)) {
+      return true;
+    }
+  }
+  return false;
+}
+
+void FindingReport::finding(const check::Finding& finding) {
+  if (is_ignored(finding)) {
+    ++ignored_count_;
+    return;
+  }
+  ++counts_[static_cast<std::size_t>(finding.severity)];
+  if (report_.is_json()) {
+    write_json(finding);
+    return;
+  }
+  const bool elsewhere = !finding.where.image.empty() && finding.where.image != image_;
+  const std::string& image = elsewhere ? finding.where.image : image_;
+  report_.text() << escaped(image) << ": " << escaped(finding.line()) << '\n';
+}
+
+void FindingReport::write_json(const check::Finding& finding) {
+  JsonWriter& json = report_.json();
+  json.begin_object();
+  json.text("rule", finding.rule_id());
+  json.text("severity", check::severity_name(finding.severity));
+  json.text("effect", check::effect_text(check::rule(finding.rule).effect));
+  json.text("image", finding.where.image);
+  json.text("file", finding.where.file);
+  json.number("entry", finding.where.entry);
+  json.text("field", finding.where.field);
+  json.text("value", finding.where.value);
+  json.number("offset", finding.where.offset);
+  json.text("text", finding.text);
+  json.end();
+}
+
+Counts FindingReport::conclude(const check::Summary* summary, bool quiet) {
+  Counts counts = counts_;
+  if (summary != nullptr && ignored_.empty()) {
+    counts = {summary->notes, summary->warnings, summary->errors};  // those not told too
+  }
+  if (report_.is_json()) {
+    JsonWriter& json = report_.json();
+    json.end();
+    json.number("errors", counts[2]);
+    json.number("warnings", counts[1]);
+    json.number("notes", counts[0]);
+    json.number("ignored", ignored_count_);
+    if (summary != nullptr) {
+      json.number("not_told", summary->not_told);
+      json.number("files", summary->files);
+      json.number("records", summary->records);
+      json.number("levels", summary->levels);
+      json.boolean("pre_dump", summary->is_predump);
+    }
+  } else if (summary != nullptr && !quiet) {
+    const auto number = [](std::uint64_t count, std::string_view what) {
+      return fmt::format("{} {}{}", count, what, count == 1 ? "" : "s");
+    };
+    report_.text() << fmt::format("{}: {}, {}, {} ({}, {})\n", escaped(image_),
+                                  number(counts[2], "error"), number(counts[1], "warning"),
+                                  number(counts[0], "note"), number(summary->files, "file"),
+                                  number(summary->records, "record"));
+  }
+  return counts;
+}
+
+void list_rules(frame::Report& report) {
+  if (report.is_json()) {
+    report.json().begin_array("rules");
+    for (const check::Rule& rule : check::rules()) {
+      report.json().begin_object();
+      write_rule(report.json(), rule);
+      report.json().end();
+    }
+    report.json().end();
+    return;
+  }
+  for (const check::Rule& rule : check::rules()) {
+    report.text() << rule.id << ' ' << check::severity_name(rule.severity) << ' '
+                  << check::scope_name(rule.scope) << (rule.not_built.empty() ? "" : " not-asked")
+                  << ": " << rule.text << '\n';
+  }
+}
+
+Result<void> explain_rule(frame::Report& report, const std::string& id) {
+  const check::Rule* const rule = check::find_rule(id);
+  if (rule == nullptr) {
+    return no_such_rule(id);
+  }
+  if (!report.is_json()) {
+    report.text() << check::explain(*rule) << '\n';
+    return {};
+  }
+  report.json().begin_array("rules");
+  report.json().begin_object();
+  write_rule(report.json(), *rule);
+  report.json().text("explanation", check::explain(*rule));
+  report.json().end();
+  report.json().end();
+  return {};
+}
+
+}  // namespace img::tools

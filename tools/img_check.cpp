@@ -1,0 +1,200 @@
+// SPDX-License-Identifier: MIT
+#include <CLI/CLI.hpp>
+#include <optional>
+
+#include "libimg/check/check.h"
+#include "libimg/convert/open_image.h"
+#include "tools/check_findings.h"
+#include "tools/frame/arguments.h"
+#include "tools/source_options.h"
+#include "tools/tools.h"
+
+namespace img::tools {
+namespace {
+
+constexpr std::string_view kHelp =
+    R"(img-check: is a checkpoint whole and consistent?
+
+usage: img-check SRC... [options]
+       img-check --list-rules | --explain RULE
+
+SRC is a store (all its images, or PATH::NAME), a CRIU or JSON directory, or a
+folder of such. Exit code: 0 no error, 1 an error in any image, 2 could not ask.
+
+  -i NAME            only this image of a store
+  --ignore RULE[:GLOB]  leave a rule out, in files that match (again and again)
+  --strict           a warning counts as an error
+  --list-rules       all rules: id, severity, what is asked, what must hold
+  --explain RULE     what a rule means, what happens if it is broken, what to do
+  --host, --root DIR, --for WHOM, --with OPTIONS   not in this version
+  --json, -v, -q, -h, --version
+
+Examples:
+  img-check dump
+  img-check web.store --strict --ignore SET-6 --json
+  img-check --explain PST-1
+)";
+
+constexpr frame::ToolInfo kInfo = {"img-check", "check", kHelp};
+
+class ImgCheck : public frame::Program {
+ public:
+  [[nodiscard]] const frame::ToolInfo& info() const override { return kInfo; }
+  void declare(CLI::App& app) override;
+  [[nodiscard]] Result<int> run(frame::Call& call) override;
+
+ private:
+  [[nodiscard]] Result<void> refuse_nonsense() const;
+  [[nodiscard]] Result<std::vector<convert::Source>> images(const std::string& argument,
+                                                            const frame::Call& call) const;
+  void check_source(const std::string& argument, frame::Call& call);
+  void check_image(const convert::Source& source, frame::Call& call);
+  [[nodiscard]] Result<check::Summary> ask(const convert::Source& source, FindingReport& findings);
+  void could_not(Error error, frame::Call& call);
+
+  std::vector<std::string> sources_;
+  std::string image_;
+  std::vector<std::string> ignore_;
+  bool strict_ = false;
+  bool list_rules_ = false;
+  std::string explain_;
+  bool host_ = false;
+  std::string root_;
+  std::string for_;
+  std::string with_;
+
+  std::vector<Ignored> ignored_;
+  std::optional<Error> first_error_;  // of what could not be asked
+  bool has_errors_ = false;
+};
+
+void ImgCheck::declare(CLI::App& app) {
+  app.add_option("SRC", sources_);
+  app.add_option("-i,--image", image_);
+  frame::add_repeated(app, "--ignore", ignore_);
+  app.add_flag("--strict", strict_);
+  app.add_flag("--list-rules", list_rules_);
+  app.add_option("--explain", explain_);
+  app.add_flag("--host", host_);
+  app.add_option("--root", root_);
+  app.add_option("--for", for_);
+  app.add_option("--with", with_);
+}
+
+Result<void> ImgCheck::refuse_nonsense() const {
+  for (const auto& [asked, option] :
+       {std::pair{host_, "--host"}, std::pair{!root_.empty(), "--root"},
+        std::pair{!for_.empty(), "--for"}, std::pair{!with_.empty(), "--with"}}) {
+    if (asked) {
+      return fail(Fault::unsupported, option, "not in this version");
+    }
+  }
+  if (sources_.empty() && !list_rules_ && explain_.empty()) {
+    return frame::usage_error(kInfo, "SRC is required");
+  }
+  return {};
+}
+
+Result<std::vector<convert::Source>> ImgCheck::images(const std::string& argument,
+                                                      const frame::Call& call) const {
+  IMG_ASSIGN(const convert::Source source,
+             convert::recognise(argument, source_options(image_, call)));
+  if (source.form == convert::Form::criu_file || source.form == convert::Form::json_file) {
+    return fail(Fault::unsupported, source.path, "one file is not an image", {},
+                "give the directory that it is in");
+  }
+  return convert::images_of(source);
+}
+
+Result<check::Summary> ImgCheck::ask(const convert::Source& source, FindingReport& findings) {
+  check::DamageLog damage;
+  IMG_ASSIGN(const std::unique_ptr<model::ImageReader> image,
+             convert::open_image(source, {damage.sink()}));
+  check::Options options;
+  options.damage = source.form == convert::Form::store ? nullptr : &damage;
+  if (!ignored_.empty()) {
+    options.most_per_rule = 0;  // what is only counted cannot be left out of the count
+  }
+  return check::check(*image, options, findings);
+}
+
+void ImgCheck::could_not(Error error, frame::Call& call) {
+  if (call.report.is_json()) {
+    frame::write_error(call.report.json(), error);
+  }
+  if (first_error_) {
+    call.report.note(error.line());
+  } else {
+    first_error_ = std::move(error);  // said at the end
+  }
+}
+
+void ImgCheck::check_image(const convert::Source& source, frame::Call& call) {
+  if (call.report.is_json()) {
+    call.report.json().begin_object();
+    call.report.json().text("image", source.place());
+    call.report.json().text("kind", convert::form_name(source.form));
+  }
+  FindingReport findings(call.report, ignored_, source.place());
+  Result<check::Summary> summary = ask(source, findings);
+  const Counts counts = findings.conclude(summary ? &*summary : nullptr, call.common.quiet);
+  has_errors_ = has_errors_ || counts[2] > 0 || (strict_ && counts[1] > 0);
+  if (!summary) {
+    could_not(std::move(summary).error(), call);
+  }
+  if (call.report.is_json()) {
+    call.report.json().end();
+  }
+}
+
+void ImgCheck::check_source(const std::string& argument, frame::Call& call) {
+  Result<std::vector<convert::Source>> images = this->images(argument, call);
+  if (images) {
+    for (const convert::Source& image : *images) {
+      check_image(image, call);
+    }
+    return;
+  }
+  if (call.report.is_json()) {
+    call.report.json().begin_object();
+    call.report.json().text("image", argument);
+  }
+  could_not(std::move(images).error(), call);
+  if (call.report.is_json()) {
+    call.report.json().end();
+  }
+}
+
+Result<int> ImgCheck::run(frame::Call& call) {
+  IMG_TRY(refuse_nonsense());
+  for (const std::string& text : ignore_) {
+    IMG_ASSIGN(Ignored ignored, parse_ignored(text));
+    ignored_.push_back(std::move(ignored));
+  }
+  if (list_rules_) {
+    list_rules(call.report);
+    return 0;
+  }
+  if (!explain_.empty()) {
+    IMG_TRY(explain_rule(call.report, explain_));
+    return 0;
+  }
+  if (call.report.is_json()) {
+    call.report.json().begin_array("images");
+  }
+  for (const std::string& source : sources_) {
+    check_source(source, call);
+  }
+  if (first_error_) {
+    return fail(std::move(*first_error_));
+  }
+  return has_errors_ ? 1 : 0;
+}
+
+}  // namespace
+
+std::unique_ptr<frame::Program> img_check() {
+  return std::make_unique<ImgCheck>();
+}
+
+}  // namespace img::tools
