@@ -54,6 +54,7 @@ class Tree {
     }
     root_ = fork();
     if (root_ == 0) {
+      setpgid(0, 0);
       prctl(PR_SET_PDEATHSIG, SIGKILL);
       const Children children(count);
       static_cast<void>(write(ready[1], "x", 1) == 1);
@@ -69,7 +70,7 @@ class Tree {
   Tree(const Tree&) = delete;
   Tree& operator=(const Tree&) = delete;
   ~Tree() {
-    kill(root_, SIGKILL);
+    kill(-root_, SIGKILL);  // all of them, in the group that it has made
     waitpid(root_, nullptr, 0);
   }
   [[nodiscard]] pid_t root() const { return root_; }
