@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include <CLI/CLI.hpp>
+#include <ranges>
 
 #include "libimg/convert/open_image.h"
 #include "libimg/convert/single_file.h"
@@ -175,7 +176,8 @@ Result<int> ImgShow::images(const convert::Source& source, frame::Call& call) co
   std::vector<std::unique_ptr<model::ImageReader>> kept;
   Output out(call);
   show::ImageTable table(*out.page);
-  for (const convert::Source& one : all) {
+  // Newest first, so that a chain stands together under its last level.
+  for (const convert::Source& one : all | std::views::reverse) {
     IMG_ASSIGN(auto reader, convert::open_image(one));
     IMG_ASSIGN(show::Subject subject, show::Subject::open(*reader));
     table.add(subject);

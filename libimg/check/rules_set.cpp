@@ -15,7 +15,7 @@ class SetRules : public RuleSet {
   void record(const Record& record) override {
     if (record.key.seq == 0) {
       header_form(record);
-    } else if (record.key.file.kind == Kind::pages) {
+    } else if (record.key.file.kind == Kind::pages && record.payload.size() != 0) {
       // The memory of a page map does not come as a record of its own.
       facts_.report.add_plain(RuleId::SET_6, Severity::note, facts_.at(record.key.file),
                               "memory that no page map stands for");

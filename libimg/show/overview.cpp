@@ -226,6 +226,9 @@ void ImageTable::add_level(Subject& one, std::uint64_t level) {
 void ImageTable::add(Subject& newest) {
   model::ImageReader* reader = &newest.reader();
   for (std::size_t level = 0; reader != nullptr && level < kMostLevels; ++level) {
+    if (!listed_.insert(reader->place()).second) {
+      return;  // a level of a chain that another image led to
+    }
     auto one = Subject::open(*reader);
     if (!one) {
       newest.trouble(std::move(one).error());

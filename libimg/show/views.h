@@ -5,6 +5,7 @@
 
 #include <span>
 #include <string_view>
+#include <set>
 
 #include "libimg/show/page.h"
 #include "libimg/show/subject.h"
@@ -35,13 +36,15 @@ void show_rootfs(Subject& subject, Page& page);
 class ImageTable {
  public:
   explicit ImageTable(Page& page);
-  /// Troubles with its parents become troubles of this one.
+  /// This image and its parents, as far as they are not listed yet. Troubles with its parents become
+  /// troubles of this one.
   void add(Subject& newest);
   void end();
 
  private:
   void add_level(Subject& one, std::uint64_t level);
   Page& page_;
+  std::set<std::string> listed_;  // places
 };
 
 struct View {
