@@ -7,23 +7,25 @@ namespace img::convert {
 namespace {
 
 // Of a directory of CRIU's files only: the digest is one of their bytes.
-Result<store::Id> digest_of(model::ImageReader& image) {
-  auto* const directory = dynamic_cast<criu::DirectoryReader*>(&image);
+criu::DirectoryReader* directory_of(model::ImageReader& image) {
+  return dynamic_cast<criu::DirectoryReader*>(&image);
+}
+
+}  // namespace
+
+LevelDigest::LevelDigest(model::ImageReader& image) : image_(image) {
+  if (auto* const directory = directory_of(image)) {
+    directory->keep_digests();
+  }
+}
+
+Result<store::Id> LevelDigest::get() const {
+  auto* const directory = directory_of(image_);
   if (directory == nullptr) {
     return store::Id();
   }
   IMG_ASSIGN(const schema::Id128 digest, directory->digest());
   return store::Id::of(digest);
-}
-
-}  // namespace
-
-LevelDigest::LevelDigest(model::ImageReader& image)
-    : image_(image),
-      digest_(std::async(std::launch::async, [&image] { return digest_of(image); }).share()) {}
-
-Result<store::Id> LevelDigest::get() const {
-  return digest_.get();
 }
 
 Result<const schema::Provenance*> LevelDigest::provenance(flatbuffers::FlatBufferBuilder& builder,

@@ -2,14 +2,12 @@
 // What a level of a chain is known by when it comes again, and what is kept of its origin.
 #pragma once
 
-#include <future>
-
 #include "libimg/model/record.h"
 #include "libimg/store/id.h"
 
 namespace img::convert {
 
-/// Begins to read the level's bytes at once, in a thread of its own; get() and provenance() wait.
+/// Made before a level is read: what is read after that is not read again for the digest.
 class LevelDigest {
  public:
   explicit LevelDigest(model::ImageReader& image);
@@ -22,7 +20,6 @@ class LevelDigest {
 
  private:
   model::ImageReader& image_;
-  std::shared_future<Result<store::Id>> digest_;
 };
 
 }  // namespace img::convert

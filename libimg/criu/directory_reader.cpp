@@ -12,6 +12,7 @@
 
 #include "libimg/base/digest.h"
 #include "libimg/base/unique_fd.h"
+#include "libimg/criu/file_digests.h"
 #include "libimg/criu/image_file.h"
 #include "libimg/criu/names.h"
 #include "libimg/criu/pages_ledger.h"
@@ -49,6 +50,7 @@ struct DirectoryReader::State {
   std::mutex mutex;  // guards `idle` and `parent`
   std::vector<std::unique_ptr<Workspace>> idle;
   PagesLedger ledger;
+  FileDigests digests;
   std::once_flag pagemaps_looked_at;
 
   Result<void> read_inventory();
@@ -221,6 +223,9 @@ Result<void> DirectoryReader::State::read_file(FileKey key, model::RecordSink& s
       key.kind == Kind::unknown_file ? unknown_names.at(key.id) : form->name_of(key);
   auto bytes = workspace->file.open(directory.get(), name, path);
   Result<void> done;
+  if (bytes && !quiet) {
+    digests.note(name, *bytes);
+  }
   if (!bytes) {
     if (workspace->file.damage() && !quiet) {
       report(*workspace->file.damage());
@@ -250,6 +255,9 @@ Result<void> DirectoryReader::State::read_file(FileKey key, model::RecordSink& s
       auto opened = workspace->pages.open(directory.get(), pages, path);
       if (!opened && workspace->pages.damage() && mine.on_damage) {
         mine.on_damage(*workspace->pages.damage());
+      }
+      if (opened && !quiet) {
+        digests.note(pages, *opened);
       }
       return opened;
     };
@@ -378,14 +386,11 @@ std::string DirectoryReader::file_name(FileKey file) const {
   return state_->form->name_of(file);
 }
 
-Result<void> DirectoryReader::with_bytes(const std::string& name,
-                                         const std::function<Result<void>(Bytes)>& use) const {
-  ImageFileBytes file;
-  IMG_ASSIGN(const Bytes bytes, file.open(state_->directory.get(), name, state_->path));
-  return use(bytes);
+void DirectoryReader::keep_digests() {
+  state_->digests.keep();
 }
 
-/// FORMAT.md, "Provenance": names, sizes and contents in the order of the names.
+/// FORMAT.md, "Provenance": names, sizes and hashes in the order of the names.
 Result<schema::Id128> DirectoryReader::digest() {
   std::vector<std::string> names = state_->unknown_names;
   for (const FileKey file : state_->known) {
@@ -393,14 +398,18 @@ Result<schema::Id128> DirectoryReader::digest() {
   }
   std::sort(names.begin(), names.end());
   Hasher128 hasher;
+  ImageFileBytes file;
   for (const std::string& name : names) {
-    IMG_TRY(with_bytes(name, [&](Bytes bytes) -> Result<void> {
-      hasher.add(name.size());
-      hasher.add(as_bytes(name));
-      hasher.add(bytes.size());
-      hasher.add(bytes);
-      return {};
-    }));
+    auto known = state_->digests.find(name);
+    if (!known) {
+      IMG_ASSIGN(const Bytes bytes, file.open(state_->directory.get(), name, state_->path));
+      known = FileDigest::of(bytes);
+    }
+    hasher.add(name.size());
+    hasher.add(as_bytes(name));
+    hasher.add(known->size);
+    hasher.add(known->hash.hi);
+    hasher.add(known->hash.lo);
   }
   const Hash128 hash = hasher.finish();
   return schema::Id128(hash.hi, hash.lo);

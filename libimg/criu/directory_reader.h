@@ -34,11 +34,11 @@ class DirectoryReader : public model::ImageReader {
   [[nodiscard]] Result<void> read(model::FileKey file, model::RecordSink& sink) override;
   [[nodiscard]] std::string file_name(model::FileKey file) const override;
 
-  /// XXH3-128 of this level: what ImageHeader.provenance.digest is made of. Reads every byte.
+  /// From now on the hash of every file that is read is kept for digest(). Call it before reading.
+  void keep_digests();
+  /// XXH3-128 of this level: what ImageHeader.provenance.digest is made of. Reads every file whose
+  /// hash was not kept.
   [[nodiscard]] Result<schema::Id128> digest();
-  /// Lends all bytes of one file, for what is not read as records.
-  [[nodiscard]] Result<void> with_bytes(const std::string& name,
-                                        const std::function<Result<void>(Bytes)>& use) const;
 
  private:
   struct State;
