@@ -215,6 +215,11 @@ Result<void> DirectoryWriter::begin(const Record& first) {
       return fail(Fault::corrupt, place_,
                   fmt::format("unknown file {}: its name '{}' is no file name", file_.id, name));
     }
+    if (form_.parse_name(name)) {
+      return fail(Fault::conflict, place_ + "/" + name,
+                  "is a file that this form does not know the use of",
+                  "under its name it would be read as an image file");
+    }
   } else {
     name = form_.name_of(file_);
   }

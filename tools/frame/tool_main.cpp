@@ -27,6 +27,7 @@ class SignalWatch {
  public:
   SignalWatch() {
     ::signal(SIGPIPE, SIG_IGN);  // a write then fails with EPIPE, which ends the tool silently
+    ::signal(SIGXFSZ, SIG_IGN);  // likewise with EFBIG, which is said
     sigemptyset(&set_);
     for (const int number : {SIGINT, SIGTERM, SIGHUP}) {
       sigaddset(&set_, number);
