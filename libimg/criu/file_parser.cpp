@@ -174,6 +174,9 @@ Result<void> FileParser::pagemap() {
   while (at_ != file_.size()) {
     IMG_TRY(pagemap_chunk(memory));
   }
+  if (context_->pages_used) {
+    IMG_TRY(context_->pages_used(pages_id, memory.used));
+  }
   if (memory.file && memory.used > memory.file->size()) {
     const std::uint64_t have = memory.file->size();
     return damaged(
@@ -181,7 +184,7 @@ Result<void> FileParser::pagemap() {
         fmt::format("stands for {} bytes of pages-{}.img, which has {}{}", memory.used, pages_id,
                     have, have % context_->page_size == 0 ? "" : ", not whole pages"));
   }
-  return context_->pages_used ? context_->pages_used(pages_id, memory.used) : Result<void>{};
+  return {};
 }
 
 Result<void> FileParser::pagemap_chunk(Memory& memory) {
