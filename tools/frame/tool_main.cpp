@@ -106,8 +106,8 @@ void look_at_terminal(Streams& streams) {
 int tool_main(Program& program, int argc, char** argv) {
   // What we make is private, and never less than readable by us.
   ::umask(0077);
-  // Never destroyed: its thread may outlive main().
-  auto& watch = *new SignalWatch;
+  // Never destroyed, since its thread may outlive main(); static, so that it is not lost either.
+  static auto& watch = *new SignalWatch;
   install_mapping_fault_handler(program.info().name.data(), 2);
   FdBuffer out_buffer(STDOUT_FILENO);
   FdBuffer err_buffer(STDERR_FILENO);
