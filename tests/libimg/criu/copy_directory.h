@@ -4,6 +4,7 @@
 
 #include <fcntl.h>
 
+#include <cctype>
 #include <vector>
 
 #include "libimg/base/unique_fd.h"
@@ -57,6 +58,29 @@ inline Copy copy_directory(const std::string& from, const std::string& to) {
     static_cast<void>(writer.link_parent(origin.parent_link()->str()));
   }
   return copy;
+}
+
+/// Every image of the fixtures below that folder.
+inline std::vector<fs::path> image_directories(const fs::path& below) {
+  std::vector<fs::path> found;
+  if (!fs::exists(below)) {
+    return found;
+  }
+  for (const auto& entry : fs::recursive_directory_iterator(below)) {
+    if (!entry.is_symlink() && entry.is_directory() && is_image_directory(entry.path())) {
+      found.push_back(entry.path());
+    }
+  }
+  return found;
+}
+
+/// What a test over that image is called.
+inline std::string test_name(const fs::path& image) {
+  std::string name = fs::relative(image, STASIS_FIXTURES "/dumps");
+  for (char& c : name) {
+    c = std::isalnum(static_cast<unsigned char>(c)) != 0 ? c : '_';
+  }
+  return name;
 }
 
 }  // namespace img::criu::testing

@@ -8,21 +8,9 @@ namespace img::criu {
 namespace {
 
 using testing::copy_directory;
+using testing::image_directories;
 using testing::Scratch;
 namespace fs = std::filesystem;
-
-std::vector<fs::path> image_directories(const fs::path& below) {
-  std::vector<fs::path> found;
-  if (!fs::exists(below)) {
-    return found;
-  }
-  for (const auto& entry : fs::recursive_directory_iterator(below)) {
-    if (!entry.is_symlink() && entry.is_directory() && is_image_directory(entry.path())) {
-      found.push_back(entry.path());
-    }
-  }
-  return found;
-}
 
 class Corpus : public ::testing::TestWithParam<fs::path> {};
 
@@ -41,13 +29,7 @@ TEST(Corpus, IsThere) {
 
 INSTANTIATE_TEST_SUITE_P(Fixtures, Corpus,
                          ::testing::ValuesIn(image_directories(STASIS_FIXTURES "/dumps")),
-                         [](const auto& test) {
-                           std::string name = fs::relative(test.param, STASIS_FIXTURES "/dumps");
-                           for (char& c : name) {
-                             c = std::isalnum(static_cast<unsigned char>(c)) != 0 ? c : '_';
-                           }
-                           return name;
-                         });
+                         [](const auto& test) { return testing::test_name(test.param); });
 
 }  // namespace
 }  // namespace img::criu

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Every image file of a real dump cut, lengthened and flipped: each is refused in one line or read,
-// and what is read is given back.
+// Every image file of every real dump cut, lengthened and flipped: each is refused in one line or
+// read, and what is read is given back.
 #include <gtest/gtest.h>
 
 #include <random>
@@ -12,12 +12,19 @@ namespace {
 
 using testing::fs::path;
 
-class Sweep : public ::testing::Test {
+constexpr int kRounds = 3;
+
+class Sweep : public ::testing::TestWithParam<path> {
  protected:
   Sweep() {
-    testing::fs::copy(STASIS_FIXTURES "/dumps/zoo", image_.path(),
-                      testing::fs::copy_options::recursive);
+    for (const auto& [name, bytes] : testing::contents(GetParam())) {
+      if (name != "parent") {
+        testing::spill(image_ / name, bytes);
+      }
+    }
   }
+
+  static constexpr std::uintmax_t kWorthChanging = 20'000;
 
   void try_with(const std::string& name, const std::string& bytes) {
     testing::spill(image_ / name, bytes);
@@ -38,14 +45,14 @@ class Sweep : public ::testing::Test {
   unsigned refused_ = 0;
 };
 
-TEST_F(Sweep, EveryFile) {
+TEST_P(Sweep, EveryFile) {
   std::mt19937 random(1);
   for (const auto& [name, bytes] : testing::contents(image_.path())) {
-    if (bytes.size() > 20'000) {
+    if (bytes.empty() || bytes.size() > kWorthChanging) {
       continue;  // pages: any bytes are memory, and their sizes are cut below
     }
     const auto at = [&random, size = bytes.size()] { return random() % size; };
-    for (int round = 0; round < 12; ++round) {
+    for (int round = 0; round < kRounds; ++round) {
       try_with(name, bytes.substr(0, at()));
       std::string flipped = bytes;
       flipped[at()] = static_cast<char>(random());
@@ -59,13 +66,13 @@ TEST_F(Sweep, EveryFile) {
     }
     testing::spill(image_ / name, bytes);
   }
-  EXPECT_GT(read_, 100U);
-  EXPECT_GT(refused_, 500U);
+  EXPECT_GT(read_, 0U);
+  EXPECT_GT(refused_, 10U);
 }
 
-TEST_F(Sweep, ShortPagesFiles) {
+TEST_P(Sweep, ShortPagesFiles) {
   for (const auto& [name, bytes] : testing::contents(image_.path())) {
-    if (!name.starts_with("pages-")) {
+    if (!name.starts_with("pages-") || bytes.empty()) {
       continue;
     }
     for (const std::size_t less : {1UL, 100UL, 4096UL, bytes.size()}) {
@@ -76,6 +83,10 @@ TEST_F(Sweep, ShortPagesFiles) {
     testing::spill(image_ / name, bytes);
   }
 }
+
+INSTANTIATE_TEST_SUITE_P(Fixtures, Sweep,
+                         ::testing::ValuesIn(testing::image_directories(STASIS_FIXTURES "/dumps")),
+                         [](const auto& test) { return testing::test_name(test.param); });
 
 }  // namespace
 }  // namespace img::criu
