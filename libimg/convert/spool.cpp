@@ -10,6 +10,7 @@
 #include <cstdlib>
 #include <vector>
 
+#include "libimg/base/byte_sink.h"
 #include "libimg/base/unique_fd.h"
 
 namespace img::convert {
@@ -45,20 +46,8 @@ Result<void> wait_for_input(int fd, const std::string& name, const std::atomic<i
   }
 }
 
-Result<void> write_all(int fd, const char* bytes, std::size_t size) {
-  while (size > 0) {
-    const ssize_t count = ::write(fd, bytes, size);
-    if (count < 0 && errno != EINTR) {
-      return fail(sys_error(errno, "temporary file", "write"));
-    }
-    bytes += count < 0 ? 0 : count;
-    size -= count < 0 ? 0 : static_cast<std::size_t>(count);
-  }
-  return {};
-}
-
 Result<void> copy_all(int from, int to, const std::string& name, const std::atomic<int>* stop) {
-  std::vector<char> buffer(1 << 18);
+  std::vector<std::byte> buffer(1 << 18);
   for (;;) {
     IMG_TRY(wait_for_input(from, name, stop));
     const ssize_t count = ::read(from, buffer.data(), buffer.size());
@@ -71,7 +60,7 @@ Result<void> copy_all(int from, int to, const std::string& name, const std::atom
       }
       return fail(sys_error(errno, name, "read"));
     }
-    IMG_TRY(write_all(to, buffer.data(), static_cast<std::size_t>(count)));
+    IMG_TRY(write_all(to, Bytes(buffer).first(static_cast<std::size_t>(count)), "temporary file"));
   }
 }
 
