@@ -91,7 +91,7 @@ TEST_P(KilledTracerOf, LeavesTheTaskAsItWas) {
   std::mt19937 random(7);
   std::atomic<std::uint64_t>& batches = victim.page().counter;
   // At least that many, and as many as it takes on a busy machine to have killed at work.
-  for (std::uint64_t time = 0; time < kKills || (batches < kKills && time < 10 * kKills); ++time) {
+  for (std::uint64_t time = 0; time < kKills || (batches < kKills && time < 30 * kKills); ++time) {
     usleep(static_cast<useconds_t>(random() % kLongestWait));  // or it is always the same moment
     const pid_t tracer = fork();
     if (tracer == 0) {
@@ -105,8 +105,7 @@ TEST_P(KilledTracerOf, LeavesTheTaskAsItWas) {
     ASSERT_TRUE(victim.makes_rounds(1)) << "after kill " << time << ": " << victim.complaint();
     ASSERT_EQ(victim.complaint(), "") << "after kill " << time;
   }
-  // A busy machine starts few tracers in time; the rest were killed before they did anything.
-  EXPECT_GE(batches.load(), kKills / 2) << "killed before it began";
+  EXPECT_GE(batches.load(), kKills) << "killed before it began";
 }
 
 }  // namespace
