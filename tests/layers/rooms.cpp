@@ -39,8 +39,9 @@ constexpr std::array kRooms = {
     Room{"live/procfs/", kLive},
     Room{"live/trace/", kLive + 1},
     Room{"live/dump/", kLive + 2},
-    Room{"live/restore/", kLive + 2},
-    Room{"live/", kLive + 3},
+    Room{"live/plan/", kLive + 2},
+    Room{"live/restore/", kLive + 3},
+    Room{"live/", kLive + 4},
     Room{"bench/", kAnything},
     Room{"tests/", kAnything},
 };

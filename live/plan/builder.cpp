@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: MIT
+#include "live/plan/builder.h"
+
+#include <fcntl.h>
+#include <sys/syscall.h>
+
+#include <algorithm>
+
+namespace img::plan {
+
+Slot PlanBuilder::call(Actor actor, long number, std::initializer_list<Value> args,
+                       std::string what, Tolerate tolerate) {
+  Call call;
+  call.number = number;
+  call.arg_count = static_cast<std::uint8_t>(std::min(args.size(), call.args.size()));
+  std::copy_n(args.begin(), call.arg_count, call.args.begin());
+  call.slot = new_slot();
+  call.on_failure = tolerate.on_failure;
+  call.tolerated = tolerate.tolerated;
+  call.what = std::move(what);
+  auto* last = plan_.steps.empty() ? nullptr : std::get_if<Calls>(&plan_.steps.back());
+  if (last == nullptr || last->actor != actor) {
+    plan_.steps.emplace_back(Calls{actor, {}});
+    last = &std::get<Calls>(plan_.steps.back());
+  }
+  last->calls.push_back(std::move(call));
+  return last->calls.back().slot;
+}
+
+Slot PlanBuilder::keep(Slot descriptor) {
+  const Slot kept = call(kRestorer, SYS_fcntl, {descriptor, F_DUPFD_CLOEXEC, base_},
+                         "keep it above " + std::to_string(base_));
+  close(descriptor);
+  return kept;
+}
+
+void PlanBuilder::close(Slot descriptor) {
+  call(kRestorer, SYS_close, {descriptor}, "close it");
+}
+
+Slot PlanBuilder::load(DataId data, std::uint32_t offset) {
+  const Slot slot = new_slot();
+  plan_.steps.emplace_back(Load{data, offset, slot});
+  return slot;
+}
+
+DataId PlanBuilder::data(std::size_t bytes) {
+  plan_.data.push_back({std::vector<std::byte>(bytes), {}});
+  return DataId{static_cast<std::uint32_t>(plan_.data.size() - 1)};
+}
+
+DataId PlanBuilder::data(Bytes bytes, std::vector<Patch> patches) {
+  plan_.data.push_back({{bytes.begin(), bytes.end()}, std::move(patches)});
+  return DataId{static_cast<std::uint32_t>(plan_.data.size() - 1)};
+}
+
+DataId PlanBuilder::text(std::string_view text) {
+  std::vector<std::byte> bytes(text.size() + 1);
+  std::memcpy(bytes.data(), text.data(), text.size());
+  plan_.data.push_back({std::move(bytes), {}});
+  return DataId{static_cast<std::uint32_t>(plan_.data.size() - 1)};
+}
+
+void PlanBuilder::expect(Expectation expectation) {
+  plan_.expectations.push_back(std::move(expectation));
+}
+
+}  // namespace img::plan

@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: MIT
+// Writes a Plan, call by call. Adjacent calls of one actor become one step.
+//
+// How a planner of files adds calls:
+//
+//   const Slot fd = builder.call(kRestorer, SYS_openat,
+//                                {AT_FDCWD, builder.text(path), O_RDWR}, "open " + path);
+//   const Slot kept = builder.keep(fd);          // at or above base(), where all tasks find it
+//   builder.call(kRestorer, SYS_lseek, {kept, position, SEEK_SET}, "seek in " + path);
+//   ...
+//   builder.call(task, SYS_dup3, {kept, 7, O_CLOEXEC}, "descriptor 7");
+//
+// Two descriptors from one call:
+//
+//   const DataId pair = builder.data(8);
+//   builder.call(kRestorer, SYS_pipe2, {pair, O_NONBLOCK}, "make a pipe");
+//   const Slot read_end = builder.keep(builder.load(pair, 0));
+//   const Slot write_end = builder.keep(builder.load(pair, 4));
+//
+// What must be there is said with expect(), what cannot be done with refuse(); neither ends the
+// planning, so that all reasons are told at once.
+#pragma once
+
+#include <initializer_list>
+#include <string>
+#include <string_view>
+
+#include "live/plan/plan.h"
+
+namespace img::plan {
+
+struct Tolerate {
+  OnFailure on_failure = OnFailure::stop;
+  int tolerated = 0;
+};
+inline constexpr Tolerate kMustSucceed{};
+inline constexpr Tolerate kMayFail{OnFailure::go_on, 0};
+[[nodiscard]] constexpr Tolerate may_fail_with(int sys_errno) {
+  return {OnFailure::go_on_if, sys_errno};
+}
+
+class PlanBuilder {
+ public:
+  /// `base`: one more than the highest descriptor that any task of the image has.
+  explicit PlanBuilder(std::uint32_t base) : base_(base) {}
+
+  [[nodiscard]] std::uint32_t base() const { return base_; }
+
+  Slot call(Actor actor, long number, std::initializer_list<Value> args, std::string what,
+            Tolerate tolerate = kMustSucceed);
+  void step(Step step) { plan_.steps.push_back(std::move(step)); }
+
+  /// A descriptor of the restorer moved to base() or above; the one it was is closed.
+  [[nodiscard]] Slot keep(Slot descriptor);
+  /// The 4 bytes at `offset` of what the restorer's calls so far have left in `data`.
+  [[nodiscard]] Slot load(DataId data, std::uint32_t offset);
+  void close(Slot descriptor);
+
+  [[nodiscard]] DataId data(std::size_t bytes);  // zeros
+  [[nodiscard]] DataId data(Bytes bytes, std::vector<Patch> patches = {});
+  [[nodiscard]] DataId text(std::string_view text);  // and a zero byte
+  template <class T>
+  [[nodiscard]] DataId object(const T& object, std::vector<Patch> patches = {}) {
+    return data(std::as_bytes(std::span(&object, 1)), std::move(patches));
+  }
+
+  void expect(Expectation expectation);
+  void refuse(Error reason) { plan_.refusals.push_back(std::move(reason)); }
+  void note(std::string what) { plan_.notes.push_back(std::move(what)); }
+
+  [[nodiscard]] Plan& plan() { return plan_; }
+  [[nodiscard]] Plan take() { return std::move(plan_); }
+
+ private:
+  [[nodiscard]] Slot new_slot() { return Slot{plan_.slots++}; }
+  Plan plan_;
+  std::uint32_t base_;
+};
+
+}  // namespace img::plan

@@ -1,0 +1,216 @@
+// SPDX-License-Identifier: MIT
+// A restore as data: who makes which system calls, in which order, and what must be true of this
+// machine before the first of them. Made from an image and from facts about the host by pure
+// functions, printed by --plan, run by restore. Knows no process and asks the kernel nothing.
+#pragma once
+
+#include <array>
+#include <concepts>
+#include <cstdint>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "libimg/base/result.h"
+#include "libimg/model/record.h"
+#include "live/arch/x86_64/thread_info.h"
+
+namespace img::plan {
+
+/// Who acts: a task or thread of the tree by its recorded id, or live-restore itself.
+struct Actor {
+  std::uint32_t tid = 0;
+  [[nodiscard]] bool is_restorer() const { return tid == 0; }
+  friend bool operator==(const Actor&, const Actor&) = default;
+};
+inline constexpr Actor kRestorer{};
+
+/// A place for the result of one call, good for the whole plan: a descriptor that the restorer
+/// opened has the same number in every task, since all tables begin as copies of its own.
+enum class Slot : std::uint32_t {};
+/// Index into Plan::data.
+enum class DataId : std::uint32_t {};
+
+/// An argument: a number, the result of an earlier call plus a number, or the address of Data plus
+/// an offset.
+struct Value {
+  enum class Kind : std::uint8_t { number, result, address };
+  Kind kind = Kind::number;
+  std::uint32_t index = 0;
+  std::uint64_t number = 0;  // negative ones as the kernel sees them
+
+  Value() = default;
+  template <std::integral T>
+  Value(T from) : number(static_cast<std::uint64_t>(static_cast<std::int64_t>(from))) {}
+  Value(Slot slot, std::uint64_t addend = 0)
+      : kind(Kind::result), index(static_cast<std::uint32_t>(slot)), number(addend) {}
+  Value(DataId data, std::uint64_t offset = 0)
+      : kind(Kind::address), index(static_cast<std::uint32_t>(data)), number(offset) {}
+};
+
+/// Part of Data that is known only when the call is made: `bytes` (4 or 8) at `offset`. A pointer
+/// in a struct is a Value of a DataId.
+struct Patch {
+  std::uint32_t offset = 0;
+  std::uint8_t bytes = 8;
+  Value value;
+};
+
+/// Memory that calls point to, zero bytes long at least. The restorer has one copy for the whole
+/// plan; a task gets a fresh one with each step, which later calls of that step see changed.
+struct Data {
+  std::vector<std::byte> bytes;
+  std::vector<Patch> patches;
+};
+
+/// What becomes of the plan where a call fails.
+enum class OnFailure : std::uint8_t {
+  stop,      // the restore has failed
+  go_on,     // whatever it was: the result is -errno
+  go_on_if,  // it is Call::tolerated; otherwise stop
+};
+
+struct Call {
+  long number = 0;  // SYS_...
+  std::array<Value, 6> args{};
+  std::uint8_t arg_count = 0;
+  Slot slot{};  // of the result; every call has one
+  OnFailure on_failure = OnFailure::stop;
+  int tolerated = 0;  // an errno
+  /// For people: "open /var/log/x". Said in the error where the call fails.
+  std::string what;
+};
+
+/// Calls of one actor in order. Of a task at most some hundred are run in one go; they see each
+/// other's results.
+struct Calls {
+  Actor actor;
+  std::vector<Call> calls;
+};
+
+/// After the step before, of the same actor or not: the 4 bytes at `offset` of its Data are the
+/// result in `slot` (pipe2 and socketpair write two descriptors). Of the restorer only.
+struct Load {
+  DataId data{};
+  std::uint32_t offset = 0;
+  Slot slot{};
+};
+
+/// A process as child of `parent`; stopped before its first instruction.
+struct MakeTask {
+  Actor parent;  // the restorer: this is the root
+  std::uint32_t pid = 0;
+  std::uint64_t flags = 0;  // CLONE_FILES, CLONE_FS
+  bool is_helper = false;   // holds a session or group open, and is gone before the end
+};
+struct MakeThread {
+  std::uint32_t pid = 0;
+  std::uint32_t tid = 0;
+};
+
+struct Range {
+  std::uint64_t start = 0;
+  std::uint64_t end = 0;
+};
+/// The root has nothing mapped any more but the workbench; its children are born like that.
+struct ClearMemory {
+  Actor actor;
+};
+/// Pages of the image into the mappings of a task. Ranges: where pages belong; others are passed
+/// over (vdso).
+struct Fill {
+  std::uint32_t pid = 0;
+  std::vector<Range> ranges;
+};
+/// Memory of the image into a file (memfd, shared segment), page for page.
+struct FillFile {
+  Slot file{};
+  model::FileKey pagemap;  // Kind::pagemap_shmem
+  std::uint64_t bytes = 0;
+};
+/// The bytes that follow a record of the image, written to a descriptor of the restorer: at
+/// `offset`, or, where that is kAppend, with write(2) (pipes, sockets).
+struct CopyPayload {
+  static constexpr std::uint64_t kAppend = ~std::uint64_t{0};
+  Slot file{};
+  model::RecordKey record;
+  std::uint64_t offset = kAppend;
+  std::string what;
+};
+/// A text into a file of /proc/TID.
+struct WriteProc {
+  std::uint32_t tid = 0;
+  std::string file;  // "oom_score_adj"
+  std::string text;
+  OnFailure on_failure = OnFailure::stop;
+};
+/// The task ends as its zombie says, and is one when the step is over.
+struct BecomeZombie {
+  std::uint32_t pid = 0;
+  Actor parent;
+  std::uint32_t exit_code = 0;  // as wait(2) reports it
+};
+/// A helper ends and is reaped by `parent`.
+struct EndHelper {
+  std::uint32_t pid = 0;
+  Actor parent;
+};
+/// Pending SIGCHLD that only the making of its children has caused is taken away.
+struct ForgetChildren {
+  Actor actor;
+};
+/// What a thread goes on with: the last thing before it is let go.
+struct SetThread {
+  std::uint32_t pid = 0;
+  std::uint32_t tid = 0;
+  arch::ThreadInfo state;
+  std::uint64_t mask = 0;
+  std::uint64_t rseq = 0;     // address of struct rseq, where
+  std::uint64_t rseq_cs = 0;  // ... this critical section is to be remembered
+};
+/// Everything is let go: stopped tasks are stopped by this signal first.
+struct LetGo {
+  struct Stopped {
+    std::uint32_t pid = 0;
+    int signal = 0;
+  };
+  std::vector<Stopped> stopped;
+};
+
+using Step =
+    std::variant<Calls, Load, MakeTask, MakeThread, ClearMemory, Fill, FillFile, CopyPayload,
+                 WriteProc, BecomeZombie, EndHelper, ForgetChildren, SetThread, LetGo>;
+
+/// What must be true of this machine; asked before the first step, all at once.
+struct FreePid {
+  std::uint32_t pid = 0;
+};
+struct FilePresent {
+  std::string path;
+  std::uint32_t mode = 0;  // st_mode; 0: not known
+  bool has_size = false;
+  std::uint64_t size = 0;
+  std::vector<std::byte> build_id;
+  std::string hint;  // the option that overrides it
+};
+struct Capability {
+  unsigned number = 0;  // CAP_...
+  std::string why;      // "to choose the pids"
+};
+using Expectation = std::variant<FreePid, FilePresent, Capability>;
+
+struct Plan {
+  std::vector<Data> data;
+  std::vector<Step> steps;
+  std::uint32_t slots = 0;
+  std::vector<Expectation> expectations;
+  /// Why it must not be run; each names the option that overrides it, where one can.
+  std::vector<Error> refusals;
+  /// What will be different.
+  std::vector<std::string> notes;
+
+  std::uint32_t root = 0;
+  std::uint64_t workbench = 0;  // free in every task's layout and in the restorer's
+};
+
+}  // namespace img::plan
