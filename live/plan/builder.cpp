@@ -61,6 +61,14 @@ DataId PlanBuilder::text(std::string_view text) {
   return DataId{static_cast<std::uint32_t>(plan_.data.size() - 1)};
 }
 
+DataId PlanBuilder::own_path(Slot descriptor) {
+  constexpr std::string_view kFolder = "/proc/self/fd/";
+  constexpr std::size_t kDigits = 11;
+  std::vector<std::byte> bytes(kFolder.size() + kDigits);
+  std::memcpy(bytes.data(), kFolder.data(), kFolder.size());
+  return data(bytes, {{static_cast<std::uint32_t>(kFolder.size()), kDigits, descriptor, true}});
+}
+
 void PlanBuilder::expect(Expectation expectation) {
   plan_.expectations.push_back(std::move(expectation));
 }

@@ -59,6 +59,8 @@ class PlanBuilder {
   [[nodiscard]] DataId data(std::size_t bytes);  // zeros
   [[nodiscard]] DataId data(Bytes bytes, std::vector<Patch> patches = {});
   [[nodiscard]] DataId text(std::string_view text);  // and a zero byte
+  /// "/proc/self/fd/N": the open file itself, by a name that open(2) and its like take.
+  [[nodiscard]] DataId own_path(Slot descriptor);
   template <class T>
   [[nodiscard]] DataId object(const T& object, std::vector<Patch> patches = {}) {
     return data(std::as_bytes(std::span(&object, 1)), std::move(patches));

@@ -54,6 +54,8 @@ struct Patch {
   std::uint32_t offset = 0;
   std::uint8_t bytes = 8;
   Value value;
+  /// The value as decimal digits and zero bytes, `bytes` together: "/proc/self/fd/17".
+  bool is_decimal = false;
 };
 
 /// Memory that calls point to, zero bytes long at least. The restorer has one copy for the whole

@@ -44,6 +44,10 @@ bool is_text(const Data& data) {
 }
 
 std::string data_text(const Data& data) {
+  if (data.patches.size() == 1 && data.patches[0].is_decimal) {
+    return "\"" + escaped(as_text(Bytes(data.bytes).first(data.patches[0].offset)), kMostText) +
+           slot_text(Slot{data.patches[0].value.index}) + "\"";
+  }
   if (is_text(data)) {
     return "\"" + escaped(as_text(Bytes(data.bytes).first(data.bytes.size() - 1)), kMostText) +
            "\"";
