@@ -7,7 +7,6 @@
 #include <cerrno>
 
 namespace img {
-namespace {
 
 // Not every file system has files without a name.
 Result<UniqueFd> nameless_file(const std::string& directory) {
@@ -26,8 +25,6 @@ Result<UniqueFd> nameless_file(const std::string& directory) {
   ::unlink(name.c_str());
   return file;
 }
-
-}  // namespace
 
 std::string temporary_directory() {
   const char* const given = ::getenv("TMPDIR");

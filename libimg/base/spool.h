@@ -13,6 +13,8 @@ namespace img {
 
 /// Where such files are made when nobody says: $TMPDIR, else /tmp.
 [[nodiscard]] std::string temporary_directory();
+/// A file there that has no name and is gone when it is closed.
+[[nodiscard]] Result<UniqueFd> nameless_file(const std::string& directory);
 
 class Spool final : public ByteSink {
  public:

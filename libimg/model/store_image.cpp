@@ -144,26 +144,30 @@ Result<Payload> StoreImageReader::memory_of(const store::StoredRecord& chunk) co
   if (wanted && *wanted == 0) {
     return payload;
   }
-  IMG_ASSIGN(const auto extents, view_.record(extents_of(key)));
-  if (!wanted || !extents) {
-    return bad("the extents of its memory are missing");
+  if (!wanted) {
+    return bad("its entries have more pages than there can be");
   }
-  const auto* list =
-      flatbuffers::GetRoot<schema::ExtentChunk>(extents->value.flatbuffer.data())->extents();
-  for (const schema::Extent* extent : *list) {
-    if (extent->encoding() != schema::Encoding::raw) {
-      return bad("its memory is encoded in a way that this version does not know");
+  std::uint64_t have = 0;
+  for (std::uint64_t part = 0; have < *wanted; ++part) {
+    IMG_ASSIGN(const auto extents, view_.record(extents_of(key, part)));
+    if (!extents) {
+      return bad("the extents of its memory are missing");
     }
-    if (extent->pages() > kMax / header().page_size() ||
-        extent->stored() != extent->pages() * header().page_size()) {
-      return bad("an extent has another size than its pages");
+    const auto* list =
+        flatbuffers::GetRoot<schema::ExtentChunk>(extents->value.flatbuffer.data())->extents();
+    for (const schema::Extent* extent : *list) {
+      if (extent->encoding() != schema::Encoding::raw) {
+        return bad("its memory is encoded in a way that this version does not know");
+      }
+      if (extent->pages() > (*wanted - have) / header().page_size() ||
+          extent->stored() != extent->pages() * header().page_size()) {
+        return bad("an extent has another size than its pages");
+      }
+      IMG_ASSIGN(const Bytes bytes,
+                 view_.pack_bytes(extent->pack(), extent->offset(), extent->stored()));
+      add_part(payload, bytes);
+      have += extent->stored();
     }
-    IMG_ASSIGN(const Bytes bytes,
-               view_.pack_bytes(extent->pack(), extent->offset(), extent->stored()));
-    add_part(payload, bytes);
-  }
-  if (payload.size() != *wanted) {
-    return bad("the extents of its memory do not add up");
   }
   return payload;
 }

@@ -66,7 +66,7 @@ class StoreImageWriter final : public ImageWriter {
  public:
   [[nodiscard]] static Result<std::unique_ptr<StoreImageWriter>> begin(
       std::shared_ptr<const store::Store> store, store::HeaderDraft draft,
-      store::NameTaken taken = store::NameTaken::refuse);
+      store::NameTaken taken = store::NameTaken::refuse, store::Sharing sharing = {});
 
   [[nodiscard]] Result<void> record(const Record& record) override { return sink_.record(record); }
   [[nodiscard]] Result<void> commit() override { return image_->commit(); }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include <fmt/core.h>
 
+#include "libimg/model/extent_writer.h"
 #include "libimg/model/file_name.h"
 #include "libimg/model/pagemap.h"
 #include "libimg/model/store_image.h"
@@ -11,13 +12,15 @@
 namespace img::model {
 
 Result<std::unique_ptr<StoreImageWriter>> StoreImageWriter::begin(
-    std::shared_ptr<const store::Store> store, store::HeaderDraft draft, store::NameTaken taken) {
+    std::shared_ptr<const store::Store> store, store::HeaderDraft draft, store::NameTaken taken,
+    store::Sharing sharing) {
   const std::uint32_t page_size = draft.page_size;
   if (page_size < 4096 || page_size > (1U << 20) || (page_size & (page_size - 1)) != 0) {
     return fail(Fault::corrupt, store->place() + "::" + draft.name, "write image",
                 fmt::format("pages of {} bytes", page_size));
   }
-  IMG_ASSIGN(auto image, store::PendingImage::begin(std::move(store), std::move(draft), taken));
+  IMG_ASSIGN(auto image, store::PendingImage::begin(std::move(store), std::move(draft), taken,
+                                                    std::move(sharing)));
   return std::unique_ptr<StoreImageWriter>(new StoreImageWriter(std::move(image)));
 }
 
@@ -70,35 +73,13 @@ Result<void> StoreRecordSink::put_memory(const Record& record) {
   if (*bytes == 0) {
     return {};
   }
-  IMG_ASSIGN(std::uint64_t offset, image_.append(record.payload.parts, page_size));
-  std::vector<schema::Extent> extents;
-  PageRun extent;
-  const auto add = [&] {
-    if (extent.pages != 0) {
-      const std::uint64_t stored = extent.pages * page_size;
-      extents.emplace_back(extent.address / page_size, extent.pages, 0U, schema::Encoding::raw,
-                           offset, stored);
-      offset += stored;
-    }
-  };
-  for (const schema::PagemapEntry* entry : *chunk.entries()) {
-    const PageRun run = page_run(*entry);
-    if (!run.is_present() || run.pages == 0) {
-      continue;
-    }
-    if (extent.pages != 0 && extent.address + extent.pages * page_size == run.address) {
-      extent.pages += run.pages;
-      continue;
-    }
-    add();
-    extent = run;
+  if (record.key.seq >= kMostChunks) {
+    return refuse(record, "is too far back");
   }
-  add();
-  builder_.Clear();
-  builder_.Finish(schema::CreateExtentChunk(builder_, builder_.CreateVectorOfStructs(extents)));
-  store::Envelope value;
-  value.flatbuffer = std::as_bytes(std::span(builder_.GetBufferPointer(), builder_.GetSize()));
-  return image_.put(extents_of(record.key), value, {});
+  ExtentWriter extents(image_, record, builder_);
+  IMG_TRY(image_.append_pages(record.payload.parts, page_size,
+                              [&](store::StoredRun run) { return extents.add(run); }));
+  return extents.finish();
 }
 
 }  // namespace img::model

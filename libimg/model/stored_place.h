@@ -23,10 +23,12 @@ namespace img::model {
 [[nodiscard]] inline bool is_chunk(const RecordKey& key) {
   return is_pagemap(key.file.kind) && key.seq > 1;
 }
-[[nodiscard]] inline store::RecordPlace extents_of(const RecordKey& chunk) {
+/// A chunk's memory can be in more runs than one record lists: `part` counts them from 0.
+[[nodiscard]] inline store::RecordPlace extents_of(const RecordKey& chunk, std::uint64_t part) {
   const Kind kind = chunk.file.kind == Kind::pagemap ? Kind::extents : Kind::extents_shmem;
-  return {kind, chunk.file.id, chunk.seq};
+  return {kind, chunk.file.id, chunk.seq | part << 32};
 }
+inline constexpr std::uint64_t kMostChunks = std::uint64_t{1} << 32;
 
 /// Memory of the present entries; nothing if the numbers cannot be true.
 [[nodiscard]] inline std::optional<std::uint64_t> present_bytes(const schema::PagemapChunk& chunk,

@@ -14,6 +14,7 @@
 #include "libimg/base/text.h"
 #include "libimg/store/pack_file.h"
 #include "libimg/store/value.h"
+#include "schema/pack_generated.h"
 
 namespace img::store {
 namespace {
@@ -166,6 +167,21 @@ Result<std::vector<ImageRow>> children_of(const Txn& txn, const Id& id) {
   std::erase_if(rows, [&](const ImageRow& row) {
     return row.header->parent() == nullptr || Id::of(*row.header->parent()) != id;
   });
+  return rows;
+}
+
+Result<std::vector<PackRow>> list_packs(const Txn& txn) {
+  std::vector<PackRow> rows;
+  const auto add = [&](const Entry& entry) -> Result<bool> {
+    IMG_ASSIGN(const Envelope value, entry_value(txn, entry, "pack"));
+    IMG_TRY(check_table(txn, value.flatbuffer, "Pack"));
+    const auto* pack = flatbuffers::GetRoot<schema::Pack>(value.flatbuffer.data());
+    rows.push_back(
+        {{key_word(entry.key, 2), key_word(entry.key, 3)}, pack->bytes(), pack->sealed_ns()});
+    return true;
+  };
+  IMG_TRY(walk(txn, Space::pack, Key::pack({}), 2, add));
+  std::ranges::stable_sort(rows, std::greater(), &PackRow::sealed_ns);
   return rows;
 }
 

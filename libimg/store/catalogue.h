@@ -39,6 +39,14 @@ struct ImageRow {
 /// The images whose parent is `id`.
 [[nodiscard]] Result<std::vector<ImageRow>> children_of(const Txn& txn, const Id& id);
 
+struct PackRow {
+  Id id;
+  std::uint64_t bytes = 0;
+  std::uint64_t sealed_ns = 0;
+};
+/// All packs that a commit knows, the youngest first.
+[[nodiscard]] Result<std::vector<PackRow>> list_packs(const Txn& txn);
+
 /// How many bytes of `pack` each image refers to.
 struct PackUse {
   std::uint64_t commit = 0;

@@ -99,18 +99,16 @@ Result<const PackReader*> ImageView::pack(std::uint64_t index) const {
     return fail(Fault::corrupt, place_, "a record refers to a pack that its image does not list");
   }
   const std::lock_guard lock(packs_mutex_);
-  std::unique_ptr<PackReader>& reader = packs_[index];
+  std::shared_ptr<const PackReader>& reader = packs_[index];
   if (reader == nullptr) {
     const Id id = Id::of(*row_.header->packs()->Get(static_cast<flatbuffers::uoffset_t>(index)));
     IMG_ASSIGN(const auto* known, get_table<schema::Pack>(*now_, Key::pack(id), "Pack"));
     if (known == nullptr) {
       return fail(Fault::corrupt, place_, "read pack " + id.hex(), "the store does not know it");
     }
-    IMG_ASSIGN(PackReader opened,
-               PackReader::open(store_->packs(), id, known->bytes(), store_->place()));
-    reader = std::make_unique<PackReader>(std::move(opened));
+    IMG_ASSIGN(reader, store_->pack(id, known->bytes()));
   }
-  return static_cast<const PackReader*>(reader.get());
+  return reader.get();
 }
 
 }  // namespace img::store

@@ -62,7 +62,7 @@ class ImageView {
   std::string place_;
   // Mapped when first asked for: an image can refer to many, and one record needs none.
   mutable std::mutex packs_mutex_;
-  mutable std::vector<std::unique_ptr<PackReader>> packs_;
+  mutable std::vector<std::shared_ptr<const PackReader>> packs_;
 };
 
 template <class Visit>

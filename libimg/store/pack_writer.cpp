@@ -131,6 +131,10 @@ Result<void> PackWriter::write_blocks(std::uint64_t offset, Bytes blocks) const 
   return {};
 }
 
+Result<void> PackWriter::read_back(std::uint64_t offset, std::span<std::byte> to) const {
+  return read_at(file_.get(), offset, to, thing_);
+}
+
 // From the file: they were written in any order.
 Result<void> PackWriter::digest_hashes(Hasher128& digest) const {
   const std::uint64_t size = size_ / kBlockBytes * kHashBytes;

@@ -37,6 +37,9 @@ class PackWriter {
   /// at a time, each with a place of its own.
   [[nodiscard]] Result<void> write_blocks(std::uint64_t offset, Bytes blocks) const;
 
+  /// Bytes of whole blocks that have been written.
+  [[nodiscard]] Result<void> read_back(std::uint64_t offset, std::span<std::byte> to) const;
+
   /// Where the next append with this alignment (a power of two) will begin.
   [[nodiscard]] std::uint64_t next_offset(std::uint64_t alignment) const;
   /// Pads up to next_offset(alignment), then appends.

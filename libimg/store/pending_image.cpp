@@ -34,13 +34,15 @@ Failure PendingImage::name_is_taken() const {
 }
 
 Result<std::unique_ptr<PendingImage>> PendingImage::begin(std::shared_ptr<const Store> store,
-                                                          HeaderDraft draft, NameTaken taken) {
+                                                          HeaderDraft draft, NameTaken taken,
+                                                          Sharing sharing) {
   IMG_TRY(check_image_name(draft.name));
   IMG_TRY(check_image_name(draft.series));
   if (draft.id.is_zero()) {
     draft.id = Id::random();
   }
-  std::unique_ptr<PendingImage> image(new PendingImage(std::move(store), std::move(draft), taken));
+  std::unique_ptr<PendingImage> image(
+      new PendingImage(std::move(store), std::move(draft), taken, std::move(sharing)));
   {
     IMG_ASSIGN(const Snapshot now, image->store_->snapshot());
     IMG_ASSIGN(const bool is_taken, has_image(*now, image->draft_.name));
@@ -53,13 +55,16 @@ Result<std::unique_ptr<PendingImage>> PendingImage::begin(std::shared_ptr<const 
   }
   IMG_ASSIGN(image->pack_, PackWriter::create(image->store_->packs(), image->store_->place()));
   image->draft_.packs.insert(image->draft_.packs.begin(), image->pack_->id());
-  if (image->draft_.parent) {
-    IMG_TRY(image->write_pending());  // so that gc knows that the parent is needed
+  if (image->draft_.parent || image->sharing_.is_any()) {
+    IMG_TRY(image->write_pending());  // so that gc knows what is needed
   }
   return image;
 }
 
 PendingImage::~PendingImage() {
+  if (!committed_ && sharing_.known != nullptr && is_pending_) {
+    sharing_.known->end_image(0);
+  }
   if (!committed_ && is_pending_) {
     // What this cannot remove, img-gc will: the lease ends with us.
     static_cast<void>(purge_pending(*store_, draft_.commit));
@@ -96,6 +101,7 @@ Result<std::uint64_t> PendingImage::append_parts(std::span<const Bytes> parts,
   }
   const std::lock_guard lock(mutex_);
   draft_.pack_bytes += size;
+  own_bytes_ += size;
   const std::uint64_t offset = pack_->next_offset(alignment);
   for (const Bytes part : parts) {
     IMG_TRY(pack_->append(part, alignment));
@@ -111,6 +117,7 @@ Result<std::uint64_t> PendingImage::append_blocks(std::span<const Bytes> parts, 
   {
     const std::lock_guard lock(mutex_);
     draft_.pack_bytes += size;
+    own_bytes_ += size;
     IMG_ASSIGN(offset, pack_->reserve_blocks(size, alignment));
   }
   std::uint64_t at = offset;
@@ -134,7 +141,14 @@ Result<void> PendingImage::put_record(const RecordPlace& place, const Envelope& 
   for (const Bytes part : payload) {
     payload_size += part.size();
   }
-  if (payload_size > kMaxInlinePayload) {
+  const auto there = payload_size > kMaxInlinePayload && payload.size() == 1
+                         ? find_in_place(payload.front(), 1)
+                         : std::nullopt;
+  if (there) {
+    value.run = PackRun{there->pack, there->offset, there->bytes};
+    payload = {};
+    payload_size = 0;
+  } else if (payload_size > kMaxInlinePayload) {
     IMG_ASSIGN(const std::uint64_t offset,
                append(payload, payload_size >= kLongRunBytes ? kBlockBytes : 8));
     value.run = PackRun{0, offset, payload_size};
@@ -196,16 +210,25 @@ Result<void> PendingImage::enter(WriteTxn& txn) {
   return put_table(txn, Key::pending(draft_.commit), draft_.write(builder), WriteTxn::Put::add);
 }
 
+// Until the commit says which packs it does need, the image needs all that it may come to refer to.
 Result<void> PendingImage::write_pending() {
   IMG_ASSIGN(const auto txn, store_->write());
-  IMG_ASSIGN(const auto parent, txn->get(Key::image(*draft_.parent)));
-  if (!parent) {
-    return fail(Fault::missing, store_->place(), "write image",
-                "its parent " + draft_.parent->hex() + " is not in the store");
+  if (draft_.parent) {
+    IMG_ASSIGN(const auto parent, txn->get(Key::image(*draft_.parent)));
+    if (!parent) {
+      return fail(Fault::missing, store_->place(), "write image",
+                  "its parent " + draft_.parent->hex() + " is not in the store");
+    }
   }
+  IMG_ASSIGN(const std::vector<Id> there, packs_there(*txn));
+  offered_.insert(there.begin(), there.end());
+  draft_.packs.insert(draft_.packs.end(), there.begin(), there.end());
   IMG_TRY(enter(*txn));
   IMG_TRY(txn->commit());
   is_pending_ = true;
+  if (sharing_.known != nullptr) {
+    sharing_.known->begin_image(*pack_, there);
+  }
   return {};
 }
 
@@ -257,14 +280,13 @@ Result<void> PendingImage::commit() {
                 committed_ ? "is committed already" : "a part of it could not be written");
   }
   PackWriter::Sealed sealed;
-  if (pack_->size() == 0) {
-    draft_.packs.erase(draft_.packs.begin());
-  } else {
+  if (pack_->size() != 0) {
     IMG_ASSIGN(sealed, pack_->seal());
     IMG_TRY(sync_file(store_->packs(), store_->place() + "/packs"));
   }
   IMG_ASSIGN(const auto txn, store_->write());
   IMG_TRY(enter(*txn));
+  list_packs_in_use();
   IMG_TRY(write_batch(*txn, records_));
   IMG_TRY(write_batch(*txn, extents_));
   IMG_TRY(make_visible(*txn, sealed));
@@ -272,6 +294,9 @@ Result<void> PendingImage::commit() {
   committed_ = true;
   if (sealed.bytes != 0) {
     pack_->keep();
+  }
+  if (sharing_.known != nullptr) {
+    sharing_.known->end_image(sealed.bytes);
   }
   pack_.reset();  // ends the lease
   return {};
@@ -303,16 +328,20 @@ Result<void> PendingImage::make_visible(WriteTxn& txn, const PackWriter::Sealed&
                 "the store has this very image already");
   }
   IMG_TRY(take_name(txn));
-  draft_.created_ns = realtime_ns();
+  const std::uint64_t now_ns = realtime_ns();
+  draft_.created_ns = draft_.created_ns == 0 ? now_ns : draft_.created_ns;
   flatbuffers::FlatBufferBuilder builder;
   if (sealed.bytes != 0) {
     builder.ForceDefaults(true);
     const schema::Id128 digest = sealed.hashes_digest.to_schema();
-    builder.Finish(schema::CreatePack(builder, sealed.bytes, draft_.created_ns, &digest));
+    builder.Finish(schema::CreatePack(builder, sealed.bytes, now_ns, &digest));
     IMG_TRY(put_table(txn, Key::pack(pack_->id()),
                       std::as_bytes(std::span(builder.GetBufferPointer(), builder.GetSize())),
                       WriteTxn::Put::add));
-    IMG_TRY(put_number(txn, Key::usage(pack_->id(), draft_.commit), draft_.pack_bytes));
+    IMG_TRY(put_number(txn, Key::usage(pack_->id(), draft_.commit), own_bytes_));
+  }
+  for (const PackUses::Use& use : uses_.all()) {
+    IMG_TRY(put_number(txn, Key::usage(use.pack, draft_.commit), use.bytes));
   }
   IMG_TRY(put_table(txn, Key::commit(draft_.commit), draft_.write(builder), WriteTxn::Put::add));
   IMG_TRY(put_number(txn, Key::image(draft_.id), draft_.commit));

@@ -8,9 +8,11 @@
 
 #include <atomic>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <span>
 #include <string>
 #include <vector>
@@ -19,6 +21,8 @@
 #include "libimg/base/result.h"
 #include "libimg/store/envelope.h"
 #include "libimg/store/header_draft.h"
+#include "libimg/store/known_pages.h"
+#include "libimg/store/pack_uses.h"
 #include "libimg/store/pack_writer.h"
 #include "libimg/store/store.h"
 
@@ -26,12 +30,29 @@ namespace img::store {
 
 enum class NameTaken { refuse, replace };
 
+/// What of the memory an image does not have to keep a copy of.
+struct Sharing {
+  /// Pages that are known by content; must outlive the image. One image at a time.
+  KnownPages* known = nullptr;
+  /// Packs of this store: bytes that lie in one of them, as the store mapped it, stay there.
+  std::vector<Id> packs = {};
+
+  [[nodiscard]] bool is_any() const { return known != nullptr || !packs.empty(); }
+};
+
+/// Bytes in a pack of the image; `pack` is what its header lists it as.
+struct StoredRun {
+  std::uint32_t pack = 0;
+  std::uint64_t offset = 0;
+  std::uint64_t bytes = 0;
+};
+
 class PendingImage {
  public:
   /// `draft` has at least name, series and page size; a parent must be in the store. A taken name
   /// is refused here as well as at the commit.
   [[nodiscard]] static Result<std::unique_ptr<PendingImage>> begin(
-      std::shared_ptr<const Store> store, HeaderDraft draft, NameTaken taken);
+      std::shared_ptr<const Store> store, HeaderDraft draft, NameTaken taken, Sharing sharing = {});
   /// Without commit(), removes what has been written.
   ~PendingImage();
   PendingImage(const PendingImage&) = delete;
@@ -43,6 +64,10 @@ class PendingImage {
                                  std::span<const Bytes> payload);
   /// Where the first byte went. Each part after the first follows at once.
   [[nodiscard]] Result<std::uint64_t> append(std::span<const Bytes> parts, std::uint64_t alignment);
+
+  /// Whole pages. `use` is told where they are: runs that together are the parts, in order.
+  [[nodiscard]] Result<void> append_pages(std::span<const Bytes> parts, std::uint64_t page_size,
+                                          const std::function<Result<void>(StoredRun)>& use);
 
   /// Something of the image is missing: commit() will refuse. A failed put() or append() does it
   /// too.
@@ -67,8 +92,18 @@ class PendingImage {
     std::vector<Waiting> records;
   };
 
-  PendingImage(std::shared_ptr<const Store> store, HeaderDraft draft, NameTaken taken)
-      : store_(std::move(store)), draft_(std::move(draft)), taken_(taken) {}
+  PendingImage(std::shared_ptr<const Store> store, HeaderDraft draft, NameTaken taken,
+               Sharing sharing)
+      : store_(std::move(store)),
+        draft_(std::move(draft)),
+        taken_(taken),
+        sharing_(std::move(sharing)) {}
+  friend class PagePlacer;
+  /// In a pack that others have: where, if there is nothing to be copied.
+  [[nodiscard]] std::optional<StoredRun> find_in_place(Bytes bytes, std::uint64_t alignment);
+  [[nodiscard]] StoredRun refer(const Id& pack, std::uint64_t offset, std::uint64_t bytes);
+  [[nodiscard]] Result<std::vector<Id>> packs_there(const WriteTxn& txn) const;
+  void list_packs_in_use();
   [[nodiscard]] Result<std::uint64_t> append_parts(std::span<const Bytes> parts,
                                                    std::uint64_t alignment);
   [[nodiscard]] Result<void> put_record(const RecordPlace& place, const Envelope& record,
@@ -88,8 +123,12 @@ class PendingImage {
   std::shared_ptr<const Store> store_;
   HeaderDraft draft_;
   NameTaken taken_;
+  Sharing sharing_;
+  std::set<Id> offered_;  // packs of others that the pending header lists
   std::unique_ptr<PackWriter> pack_;
-  std::mutex mutex_;  // of everything below, and of the pack's end
+  PackUses uses_;
+  std::uint64_t own_bytes_ = 0;  // appended
+  std::mutex mutex_;             // of everything below, and of the pack's end
   // Extents come after all other records of an image. In a batch of their own they do not break
   // the ascending order, in which LMDB fills its pages, for the rest.
   Batch records_;

@@ -14,6 +14,7 @@
 #include "libimg/base/result.h"
 #include "libimg/base/unique_fd.h"
 #include "libimg/store/features.h"
+#include "libimg/store/mapped_packs.h"
 #include "libimg/store/txn.h"
 
 namespace img::store {
@@ -43,6 +44,16 @@ class Store {
   [[nodiscard]] const FormatHeader& format() const { return format_; }
   [[nodiscard]] bool is_writable() const { return env_->is_writable(); }
 
+  /// A sealed pack, mapped; the same one for all who hold it.
+  [[nodiscard]] Result<std::shared_ptr<const PackReader>> pack(const Id& id,
+                                                               std::uint64_t bytes) const {
+    return mapped_.open(packs_.get(), id, bytes, options_.place);
+  }
+  /// Where in its packs bytes are that an image of this store, opened with this object, gave out.
+  [[nodiscard]] std::optional<MappedPacks::Place> place_of(Bytes bytes) const {
+    return mapped_.find(bytes);
+  }
+
   /// What the store holds now, whatever is written later. Cheap; while it lives, space that others
   /// free is not used again, and no pack that it can see is removed.
   [[nodiscard]] Result<Snapshot> snapshot() const { return ReadTxn::begin(env_); }
@@ -57,6 +68,7 @@ class Store {
   UniqueFd packs_;
   std::shared_ptr<Env> env_;
   FormatHeader format_;
+  mutable MappedPacks mapped_;
 };
 
 }  // namespace img::store
