@@ -34,8 +34,10 @@ constexpr std::array kRooms = {
     Room{"libimg/gc/", 5},
     Room{"libimg/convert/", 6},
     Room{"tools/frame/", 7},
+    Room{"tools/live_", kLive + 4},
     Room{"tools/", 8},
     Room{"live/arch/", kLive},
+    Room{"live/state/", kLive},
     Room{"live/procfs/", kLive},
     Room{"live/trace/", kLive + 1},
     Room{"live/dump/", kLive + 2},
@@ -87,9 +89,9 @@ std::string include_fault(std::string_view path, const Room& from, std::string_v
     return {};
   }
   const bool to_live = to->prefix.starts_with("live/");
-  const bool from_live = from.prefix.starts_with("live/");
+  const bool from_live = from.prefix.starts_with("live/") || from.prefix.starts_with("tools/live_");
   const bool frame_of_main = to->prefix == "tools/frame/" && is_live_main(path);
-  const bool tools_of_live = from_live && to->prefix.starts_with("tools/");
+  const bool tools_of_live = from.prefix.starts_with("live/") && to->prefix.starts_with("tools/");
   if ((to->height < from.height && !(to_live && !from_live) && !tools_of_live) || frame_of_main) {
     return {};
   }
