@@ -1,0 +1,280 @@
+// SPDX-License-Identifier: MIT
+#include "live/plan/files/image_files.h"
+
+#include <fcntl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstring>
+
+#include "libimg/base/text.h"
+#include "libimg/model/each_record.h"
+#include "schema/core_generated.h"
+#include "schema/mm_generated.h"
+#include "schema/pstree_generated.h"
+
+namespace img::plan {
+
+using model::Kind;
+using model::OpenFile;
+using schema::FdTypes;
+
+namespace {
+
+/// Of VmaEntry.status: `shmid` names an open file.
+constexpr std::uint32_t kFilePrivate = 1U << 6;
+constexpr std::uint32_t kFileShared = 1U << 7;
+constexpr std::uint32_t kMemfd = 1U << 14;
+
+/// What a file can be asked for by fcntl(F_SETFL).
+constexpr std::uint32_t kStatusFlags = O_APPEND | O_NONBLOCK | O_ASYNC | O_DIRECT | O_NOATIME;
+
+/// Flags and owner, which most kinds have under the same name.
+struct Common {
+  const schema::FownEntry* owner = nullptr;
+  std::uint32_t flags = 0;
+};
+
+template <class T>
+Common common_of(const flatbuffers::Table* body) {
+  const auto* entry = reinterpret_cast<const T*>(body);
+  return {entry->fown(), entry->flags()};
+}
+
+Common common(const OpenFile& file) {
+  if (file.body == nullptr) {
+    return {};
+  }
+  switch (file.type) {
+    case FdTypes::REG: return common_of<schema::RegFileEntry>(file.body);
+    case FdTypes::PIPE: return common_of<schema::PipeEntry>(file.body);
+    case FdTypes::INETSK: return common_of<schema::InetSkEntry>(file.body);
+    case FdTypes::UNIXSK: return common_of<schema::UnixSkEntry>(file.body);
+    case FdTypes::EVENTFD: return common_of<schema::EventfdFileEntry>(file.body);
+    case FdTypes::EVENTPOLL: return common_of<schema::EventpollFileEntry>(file.body);
+    case FdTypes::INOTIFY: return common_of<schema::InotifyFileEntry>(file.body);
+    case FdTypes::SIGNALFD: return common_of<schema::SignalfdEntry>(file.body);
+    case FdTypes::TIMERFD: return common_of<schema::TimerfdEntry>(file.body);
+    case FdTypes::TTY: return common_of<schema::TtyFileEntry>(file.body);
+    case FdTypes::MEMFD: return common_of<schema::MemfdFileEntry>(file.body);
+    case FdTypes::NETLINKSK: return common_of<schema::NetlinkSkEntry>(file.body);
+    default: return {};
+  }
+}
+
+}  // namespace
+
+Result<std::unique_ptr<ImageFiles>> ImageFiles::read(model::ImageReader& reader,
+                                                     FileOptions options) {
+  std::unique_ptr<ImageFiles> files(new ImageFiles(reader, std::move(options)));
+  IMG_ASSIGN(files->context_.table, model::FileTable::read(reader));
+  IMG_TRY(files->read_tables());
+  return files;
+}
+
+Result<void> ImageFiles::read_tables() {
+  FileContext& context = context_;
+  std::uint32_t root_pid = 0;
+  IMG_TRY(model::for_each_message<schema::PstreeEntry>(
+      context.reader, {Kind::pstree, 0},
+      [&](const schema::PstreeEntry& entry, const model::Record&) {
+        root_pid = root_pid == 0 ? entry.pid() : root_pid;
+      }));
+  const auto note_table = [&](const schema::TaskKobjIdsEntry& ids, const model::Record& record) {
+    if (record.key.file.id == root_pid) {
+      context.root_table = ids.files_id();
+    }
+  };
+  IMG_TRY(model::for_each_message<schema::TaskKobjIdsEntry>(context.reader, {Kind::ids, root_pid},
+                                                            note_table));
+  IMG_TRY(model::for_each_message<schema::CoreEntry>(
+      context.reader, {Kind::core, root_pid},
+      [&](const schema::CoreEntry& core, const model::Record& record) {
+        if (core.ids() != nullptr) {
+          note_table(*core.ids(), record);
+        }
+      }));
+  IMG_ASSIGN(const std::vector<model::FileKey> files, context.reader.files());
+  for (const model::FileKey& file : files) {
+    if (file.kind == Kind::fdinfo) {
+      const auto id = static_cast<std::uint32_t>(file.id);
+      IMG_ASSIGN(context.tables[id], model::read_descriptors(context.reader, id));
+    }
+  }
+  context.remaps_ = std::make_unique<Remaps>();
+  return context.remaps_->read(context.reader);
+}
+
+std::int64_t ImageFiles::highest_descriptor() const {
+  std::int64_t highest = -1;
+  for (const auto& [id, table] : context_.tables) {
+    for (const model::Descriptor& descriptor : table) {
+      highest = std::max(highest, std::int64_t{descriptor.fd});
+    }
+  }
+  return highest;
+}
+
+KindPlanner* ImageFiles::kind_of(FdTypes type) {
+  const auto known = context_.kinds_.find(type);
+  return known == context_.kinds_.end() ? nullptr : known->second.get();
+}
+
+Result<void> ImageFiles::open_all(PlanBuilder& builder) {
+  context_.builder = &builder;
+  auto& kinds = context_.kinds_;
+  kinds[FdTypes::REG] = plan_regular_files(context_);
+  kinds[FdTypes::PIPE] = plan_pipes(context_);
+  kinds[FdTypes::FIFO] = plan_fifos(context_);
+  kinds[FdTypes::MEMFD] = plan_memfds(context_);
+  kinds[FdTypes::EVENTFD] = plan_eventfds();
+  kinds[FdTypes::EVENTPOLL] = plan_epolls();
+  kinds[FdTypes::SIGNALFD] = plan_signalfds();
+  kinds[FdTypes::TIMERFD] = plan_timerfds();
+  kinds[FdTypes::INOTIFY] = plan_inotify();
+  for (const auto& [id, table] : context_.tables) {
+    for (const model::Descriptor& descriptor : table) {
+      const Result<Slot> slot = context_.slot_of(descriptor.id, descriptor.type);
+      if (!slot) {
+        builder.refuse(slot.error());
+      }
+    }
+  }
+  return open_for_mappings();
+}
+
+/// Tasks are made as copies of the restorer, so what a mapping, an exe link, a working folder or a
+/// root needs must be open before the first of them is.
+Result<void> ImageFiles::open_for_mappings() {
+  IMG_ASSIGN(const std::vector<model::FileKey> files, context_.reader.files());
+  const auto refuse_failed = [this](const Result<Slot>& slot) {
+    if (!slot) {
+      context_.builder->refuse(slot.error());
+    }
+  };
+  for (const model::FileKey& file : files) {
+    if (file.kind == Kind::mm) {
+      IMG_TRY(model::for_each_message<schema::MmEntry>(
+          context_.reader, file, [&](const schema::MmEntry& mm, const model::Record&) {
+            refuse_failed(slot_of(mm.exe_file_id()));
+            for (std::size_t i = 0; mm.vmas() != nullptr && i < mm.vmas()->size(); ++i) {
+              const schema::VmaEntry& vma = *mm.vmas()->Get(static_cast<std::uint32_t>(i));
+              if ((vma.status() & (kFilePrivate | kFileShared | kMemfd)) != 0) {
+                refuse_failed(slot_for_mapping(static_cast<std::uint32_t>(vma.shmid()),
+                                               vma.fdflags().value_or(O_RDONLY)));
+              }
+            }
+          }));
+    } else if (file.kind == Kind::fs) {
+      IMG_TRY(model::for_each_message<schema::FsEntry>(
+          context_.reader, file, [&](const schema::FsEntry& fs, const model::Record&) {
+            refuse_failed(slot_of(fs.cwd_id()));
+            refuse_failed(slot_of(fs.root_id()));
+          }));
+    }
+  }
+  return {};
+}
+
+Result<Slot> ImageFiles::slot_of(std::uint32_t file_id) {
+  const OpenFile* file = context_.table.find(file_id, FdTypes::REG);
+  if (file == nullptr) {
+    file = context_.table.find(file_id);
+  }
+  return context_.slot_of(file_id, file == nullptr ? FdTypes::REG : file->type);
+}
+
+Result<Slot> ImageFiles::slot_for_mapping(std::uint32_t file_id, std::uint32_t open_flags) {
+  const std::uint32_t access = open_flags & O_ACCMODE;
+  const auto known = for_mappings_.find({file_id, access});
+  if (known != for_mappings_.end()) {
+    return known->second;
+  }
+  const OpenFile* file = context_.table.find(file_id, FdTypes::REG);
+  if (file == nullptr) {
+    file = context_.table.find(file_id);
+  }
+  IMG_ASSIGN(Slot slot, slot_of(file_id));
+  const std::uint32_t flags = file == nullptr ? 0 : common(*file).flags;
+  if ((flags & O_ACCMODE) != access || (flags & O_PATH) != 0) {
+    slot = context_.reopen(slot, access, "open it as its mapping has it");
+  }
+  for_mappings_.emplace(std::pair(file_id, access), slot);
+  return slot;
+}
+
+Result<void> ImageFiles::install(PlanBuilder& builder, Actor actor, std::uint32_t files_id) {
+  const std::uint32_t base = builder.base();
+  if (base > 0) {
+    builder.call(actor, SYS_close_range, {0, base - 1, 0}, "close what live-restore had open");
+  }
+  for (const model::Descriptor& descriptor : context_.tables[files_id]) {
+    IMG_ASSIGN(const Slot slot, context_.slot_of(descriptor.id, descriptor.type));
+    const bool closes = (descriptor.flags & FD_CLOEXEC) != 0;
+    builder.call(actor, SYS_dup3, {slot, descriptor.fd, closes ? O_CLOEXEC : 0},
+                 "descriptor " + std::to_string(descriptor.fd));
+  }
+  builder.call(actor, SYS_close_range, {base, ~0U, 0}, "close all files that others have");
+  return {};
+}
+
+Result<void> ImageFiles::complete(PlanBuilder& builder, Actor actor, std::uint32_t files_id) {
+  for (const model::Descriptor& descriptor : context_.tables[files_id]) {
+    const OpenFile* file = context_.table.find(descriptor.id, descriptor.type);
+    if (file == nullptr || !completed_.emplace(std::pair(file->type, file->id), true).second) {
+      continue;
+    }
+    const TaskFd at{actor, descriptor.fd};
+    if (KindPlanner* kind = kind_of(file->type)) {
+      IMG_TRY(kind->complete(context_, *file, at));
+    }
+    const Common of_file = common(*file);
+    if (of_file.owner != nullptr && (of_file.flags & O_PATH) == 0) {
+      set_owner(builder, at, *of_file.owner, of_file.flags);
+    }
+  }
+  return {};
+}
+
+void ImageFiles::set_owner(PlanBuilder& builder, TaskFd at, const schema::FownEntry& owner,
+                           std::uint32_t flags) {
+  if (owner.pid() != 0) {
+    // The kernel remembers who set it, and asks that one's right to send the signal.
+    const bool is_other = owner.uid() != 0 || owner.euid() != 0;
+    if (is_other) {
+      builder.call(at.actor, SYS_setresuid, {owner.uid(), owner.euid(), -1},
+                   "become user " + std::to_string(owner.uid()));
+    }
+    const struct {
+      std::int32_t type;
+      std::int32_t pid;
+    } who{static_cast<std::int32_t>(owner.pid_type()), static_cast<std::int32_t>(owner.pid())};
+    constexpr int kSetOwnEx = 15;  // F_SETOWN_EX
+    builder.call(at.actor, SYS_fcntl, {at.fd, kSetOwnEx, builder.object(who)},
+                 "owner of descriptor " + std::to_string(at.fd), may_fail_with(ESRCH));
+    if (is_other) {
+      builder.call(at.actor, SYS_setresuid, {0, 0, 0}, "become root again");
+    }
+  }
+  if (owner.signum() != 0) {
+    constexpr int kSetSig = 10;  // F_SETSIG
+    builder.call(at.actor, SYS_fcntl, {at.fd, kSetSig, owner.signum()},
+                 "signal of descriptor " + std::to_string(at.fd));
+  }
+  if ((flags & O_ASYNC) != 0) {
+    builder.call(at.actor, SYS_fcntl, {at.fd, F_SETFL, flags & kStatusFlags},
+                 "signals when descriptor " + std::to_string(at.fd) + " is ready");
+  }
+}
+
+Result<void> ImageFiles::finish(PlanBuilder& builder) {
+  context_.builder = &builder;
+  for (const auto& [type, kind] : context_.kinds_) {
+    kind->finish(context_);
+  }
+  context_.remaps_->finish(context_);
+  return {};
+}
+
+}  // namespace img::plan

@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: MIT
+// All open files of an image and the calls that bring them back: a FilePlanner over one table of
+// kinds. Each kind of file is a KindPlanner in a source file of its own; what they share is the
+// FileContext.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "libimg/model/file_table.h"
+#include "libimg/model/record.h"
+#include "live/plan/file_planner.h"
+#include "live/plan/files/remaps.h"
+
+namespace img::plan {
+
+/// WHAT of --inherit-fd, and the descriptor of live-restore that stands for it.
+struct InheritedFd {
+  std::string what;  // "fd[2]" (the root's), "pipe:[77]", "socket:[77]", a path
+  int fd = -1;
+};
+
+struct FileOptions {
+  /// --root: all paths are looked up below it. Empty: as they are.
+  std::string root;
+  std::vector<InheritedFd> inherited;
+  /// Paths of files that are cut to the recorded size where they have grown.
+  std::vector<std::string> truncate;
+  bool keep_link_remaps = false;
+  bool shell_job = false;
+  /// Where the file system with this st_dev (as the kernel numbers it: major << 20 | minor) is
+  /// mounted on this host. What is not there, handles of inotify cannot be opened on.
+  std::map<std::uint32_t, std::string> mounts;
+  /// Whether something has this path on the host, below --root.
+  std::function<bool(const std::string& path)> exists = [](const std::string&) { return false; };
+};
+
+/// One descriptor of a task that a call of that task can use.
+struct TaskFd {
+  Actor actor;
+  std::uint32_t fd = 0;
+};
+
+class KindPlanner {
+ public:
+  virtual ~KindPlanner() = default;
+  /// The descriptor of the restorer for this file, by calls of the restorer.
+  [[nodiscard]] virtual Result<Slot> open(FileContext& context, const model::OpenFile& file) = 0;
+  /// Calls of the first task that has the file, once all tasks have all their descriptors.
+  [[nodiscard]] virtual Result<void> complete(FileContext& /*context*/,
+                                              const model::OpenFile& /*file*/, TaskFd /*at*/) {
+    return {};
+  }
+  /// Calls of the restorer at the very end.
+  virtual void finish(FileContext& /*context*/) {}
+};
+
+class FileContext {
+ public:
+  FileContext(model::ImageReader& image, FileOptions wanted)
+      : reader(image), options(std::move(wanted)) {}
+
+  model::ImageReader& reader;
+  FileOptions options;
+  model::FileTable table;
+  PlanBuilder* builder = nullptr;  // from open_all on
+  /// Descriptor tables by files_id.
+  std::map<std::uint32_t, std::vector<model::Descriptor>> tables;
+  std::uint32_t root_table = 0;  // files_id of the root of the tree
+
+  /// The slot of a file; opened now if no one has needed it yet.
+  [[nodiscard]] Result<Slot> slot_of(std::uint32_t id, schema::FdTypes type);
+  /// The REG entry with this id (of a fifo or terminal: its node), or null.
+  [[nodiscard]] const schema::RegFileEntry* regular(std::uint32_t id) const;
+  /// It had been deleted; its recorded path leads nowhere, or to another file.
+  [[nodiscard]] bool has_lost_name(std::uint32_t id) const { return remaps_->has(id); }
+  /// The node of REG entry `id`, opened with these flags, whether it still has a name or not.
+  [[nodiscard]] Result<Slot> open_node(std::uint32_t id, std::uint32_t flags);
+
+  /// open(2) below --root. `flags` as recorded: what only makes a file is left out.
+  [[nodiscard]] Slot open_path(std::string_view path, std::uint32_t flags,
+                               Tolerate tolerate = kMustSucceed);
+  /// The same open file as a description of its own.
+  [[nodiscard]] Slot reopen(Slot descriptor, std::uint32_t flags, std::string what);
+  /// A path of the image as the *at() calls take it: nothing below --root leads out of it.
+  struct Place {
+    Value folder;
+    DataId name{};
+  };
+  [[nodiscard]] Place place_of(const std::string& path);
+  /// The flags that fcntl(F_SETFL) can change, where the call that made the file took none.
+  void set_flags(Slot descriptor, std::uint32_t flags);
+
+  /// The descriptor of live-restore that the caller has named for `what`, kept; or none.
+  [[nodiscard]] bool inherits(std::string_view what, Slot& slot);
+  /// A descriptor 0 to 2 of the root that holds this file; -1: none.
+  [[nodiscard]] int standard_descriptor(const model::OpenFile& file) const;
+  /// Own descriptor `fd` of live-restore, as a slot.
+  [[nodiscard]] Slot own_descriptor(int fd);
+
+  /// The record's payload is `bytes` long; kAppend writes it where the file stands.
+  void copy_payload(Slot file, const model::RecordKey& record, std::uint64_t offset,
+                    std::string what);
+
+ private:
+  friend class ImageFiles;
+  [[nodiscard]] Value root_folder();
+  std::unique_ptr<Remaps> remaps_;
+  std::map<std::pair<schema::FdTypes, std::uint32_t>, Slot> slots_;
+  std::map<schema::FdTypes, std::unique_ptr<KindPlanner>> kinds_;
+  int depth_ = 0;
+  bool has_root_ = false;
+  Slot root_{};
+};
+
+class ImageFiles final : public FilePlanner {
+ public:
+  [[nodiscard]] static Result<std::unique_ptr<ImageFiles>> read(model::ImageReader& reader,
+                                                                FileOptions options);
+
+  [[nodiscard]] std::int64_t highest_descriptor() const override;
+  [[nodiscard]] Result<void> open_all(PlanBuilder& builder) override;
+  [[nodiscard]] Result<Slot> slot_of(std::uint32_t file_id) override;
+  [[nodiscard]] Result<Slot> slot_for_mapping(std::uint32_t file_id,
+                                              std::uint32_t open_flags) override;
+  [[nodiscard]] Result<void> install(PlanBuilder& builder, Actor actor,
+                                     std::uint32_t files_id) override;
+  [[nodiscard]] Result<void> complete(PlanBuilder& builder, Actor actor,
+                                      std::uint32_t files_id) override;
+  [[nodiscard]] Result<void> finish(PlanBuilder& builder) override;
+
+ private:
+  ImageFiles(model::ImageReader& reader, FileOptions options)
+      : context_(reader, std::move(options)) {}
+  [[nodiscard]] Result<void> read_tables();
+  [[nodiscard]] Result<void> open_for_mappings();
+  [[nodiscard]] KindPlanner* kind_of(schema::FdTypes type);
+  void set_owner(PlanBuilder& builder, TaskFd at, const schema::FownEntry& owner,
+                 std::uint32_t flags);
+
+  FileContext context_;
+  std::map<std::pair<std::uint32_t, std::uint32_t>, Slot> for_mappings_;  // by id and access mode
+  std::map<std::pair<schema::FdTypes, std::uint32_t>, bool> completed_;
+};
+
+// One for each source file here.
+[[nodiscard]] std::unique_ptr<KindPlanner> plan_regular_files(FileContext& context);
+[[nodiscard]] std::unique_ptr<KindPlanner> plan_pipes(FileContext& context);
+[[nodiscard]] std::unique_ptr<KindPlanner> plan_fifos(FileContext& context);
+[[nodiscard]] std::unique_ptr<KindPlanner> plan_memfds(FileContext& context);
+[[nodiscard]] std::unique_ptr<KindPlanner> plan_eventfds();
+[[nodiscard]] std::unique_ptr<KindPlanner> plan_epolls();
+[[nodiscard]] std::unique_ptr<KindPlanner> plan_signalfds();
+[[nodiscard]] std::unique_ptr<KindPlanner> plan_timerfds();
+[[nodiscard]] std::unique_ptr<KindPlanner> plan_inotify();
+
+}  // namespace img::plan

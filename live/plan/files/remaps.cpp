@@ -1,0 +1,251 @@
+// SPDX-License-Identifier: MIT
+#include "live/plan/files/remaps.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+
+#include <ctime>
+
+#include "libimg/base/text.h"
+#include "libimg/model/each_record.h"
+#include "live/plan/files/image_files.h"
+
+namespace img::plan {
+
+using schema::RemapType;
+
+namespace {
+
+constexpr std::uint32_t kOldGhostBit = 0x8000'0000;  // of remap_id, before remap_type was recorded
+
+/// What of a ghost has to be known to make it.
+struct Ghost {
+  std::uint32_t uid = 0;
+  std::uint32_t gid = 0;
+  std::uint32_t mode = 0;
+  std::uint32_t rdev = 0;  // as stat(2) and mknod(2) number devices
+  std::uint64_t size = 0;
+  bool has_size = false;
+  std::string target;
+  timespec times[2] = {};  // of access and change
+  bool has_times = false;
+  struct Part {
+    model::RecordKey record;
+    std::uint64_t offset = 0;
+  };
+  std::vector<Part> parts;
+};
+
+timespec time_of(const schema::Timeval& time) {
+  return {static_cast<time_t>(time.tv_sec()), static_cast<long>(time.tv_usec()) * 1000};
+}
+
+std::string parent_of(const std::string& path) {
+  const std::size_t slash = path.rfind('/');
+  return slash == std::string::npos || slash == 0 ? std::string() : path.substr(0, slash);
+}
+
+/// The folders above `path` that are not there, the highest first.
+std::vector<std::string> missing_parents(const FileContext& context, const std::string& path) {
+  std::vector<std::string> missing;
+  for (std::string folder = parent_of(path); !folder.empty() && !context.options.exists(folder);
+       folder = parent_of(folder)) {
+    missing.insert(missing.begin(), folder);
+  }
+  return missing;
+}
+
+/// Makes the node itself at `path`, content and all.
+void make_node(FileContext& context, const Ghost& ghost, const std::string& path) {
+  PlanBuilder& builder = *context.builder;
+  const auto [root, name] = context.place_of(path);
+  const std::string what = "make " + escaped(path) + " again, which had been deleted";
+  const std::uint32_t permissions = ghost.mode & 07777;
+  switch (ghost.mode & S_IFMT) {
+    case S_IFDIR: builder.call(kRestorer, SYS_mkdirat, {root, name, permissions}, what); break;
+    case S_IFLNK:
+      builder.call(kRestorer, SYS_symlinkat, {builder.text(ghost.target), root, name}, what);
+      return;
+    case S_IFREG: {
+      const Slot made = builder.keep(
+          builder.call(kRestorer, SYS_openat,
+                       {root, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600}, what));
+      for (const Ghost::Part& part : ghost.parts) {
+        context.copy_payload(made, part.record, part.offset, "content of " + escaped(path));
+      }
+      if (ghost.has_size) {
+        builder.call(kRestorer, SYS_ftruncate, {made, ghost.size}, "size of " + escaped(path));
+      }
+      builder.close(made);
+      break;
+    }
+    default:
+      builder.call(kRestorer, SYS_mknodat, {root, name, ghost.mode, ghost.rdev}, what);
+      break;
+  }
+  builder.call(kRestorer, SYS_fchownat, {root, name, ghost.uid, ghost.gid, AT_SYMLINK_NOFOLLOW},
+               "owner of " + escaped(path));
+  builder.call(kRestorer, SYS_fchmodat, {root, name, permissions}, "mode of " + escaped(path));
+  if (ghost.has_times) {
+    builder.call(kRestorer, SYS_utimensat,
+                 {root, name, builder.data(std::as_bytes(std::span(ghost.times))), 0},
+                 "times of " + escaped(path));
+  }
+}
+
+}  // namespace
+
+class Remaps::GhostSink final : public model::RecordSink {
+ public:
+  Ghost ghost;
+  bool found = false;
+
+  Result<void> record(const model::Record& record) override {
+    if (record.key.seq == 0 || record.table == nullptr) {
+      return {};
+    }
+    if (record.key.seq == 1) {
+      take_head(*record.as<schema::GhostFileEntry>());
+      if (record.payload.size() != 0) {
+        ghost.parts.push_back({record.key, 0});
+      }
+    } else {
+      ghost.parts.push_back({record.key, record.as<schema::GhostChunkEntry>()->off()});
+    }
+    return {};
+  }
+
+ private:
+  void take_head(const schema::GhostFileEntry& entry) {
+    found = true;
+    ghost.uid = entry.uid();
+    ghost.gid = entry.gid();
+    ghost.mode = entry.mode();
+    ghost.rdev = entry.rdev().value_or(0);
+    ghost.has_size = entry.size().has_value();
+    ghost.size = entry.size().value_or(0);
+    if (entry.symlnk_target() != nullptr) {
+      ghost.target = entry.symlnk_target()->str();
+    }
+    if (entry.atim() != nullptr && entry.mtim() != nullptr) {
+      ghost.has_times = true;
+      ghost.times[0] = time_of(*entry.atim());
+      ghost.times[1] = time_of(*entry.mtim());
+    }
+  }
+};
+
+Result<void> Remaps::read(model::ImageReader& reader) {
+  return model::for_each_message<schema::RemapFilePathEntry>(
+      reader, {model::Kind::remap_fpath, 0},
+      [this](const schema::RemapFilePathEntry& entry, const model::Record&) {
+        Remap remap{RemapType::LINKED, entry.remap_id()};
+        if (entry.remap_type()) {
+          remap.type = *entry.remap_type();
+        } else if ((entry.remap_id() & kOldGhostBit) != 0) {
+          remap = {RemapType::GHOST, entry.remap_id() & ~kOldGhostBit};
+        }
+        by_file_.emplace(entry.orig_id(), remap);
+      });
+}
+
+Result<Slot> Remaps::holder(FileContext& context, std::uint32_t file_id) {
+  const Remap& remap = by_file_.at(file_id);
+  const schema::RegFileEntry* entry = context.regular(file_id);
+  if (entry == nullptr) {
+    return fail(Fault::corrupt, "remap-fpath.img", "names file " + std::to_string(file_id),
+                "which is no regular file of the image");
+  }
+  const std::string name = entry->name()->str();
+  switch (remap.type) {
+    case RemapType::GHOST: return make_ghost(context, remap.id, name);
+    case RemapType::LINKED: {
+      const auto known = links_.find(file_id);
+      if (known != links_.end()) {
+        return known->second;
+      }
+      IMG_ASSIGN(const Slot opened, open_link(context, remap.id, name));
+      links_.emplace(file_id, opened);
+      return opened;
+    }
+    case RemapType::PROCFS: break;
+  }
+  return fail(Fault::unsupported, escaped(name), "is a file of /proc of a process that is gone",
+              "such a file cannot be opened again");
+}
+
+Result<Slot> Remaps::make_ghost(FileContext& context, std::uint32_t id, const std::string& name) {
+  const auto known = ghosts_.find(id);
+  if (known != ghosts_.end()) {
+    return known->second;
+  }
+  GhostSink sink;
+  IMG_TRY(context.reader.read({model::Kind::ghost_file, id}, sink));
+  if (!sink.found) {
+    return fail(Fault::missing, context.reader.file_name({model::Kind::ghost_file, id}),
+                "content of " + escaped(name) + ", which had been deleted", "is not in the image");
+  }
+  PlanBuilder& builder = *context.builder;
+  // Where another file has the name by now, ours gets one that says whose it is.
+  const std::string path =
+      context.options.exists(name) ? name + ".cr." + std::to_string(id) + ".ghost" : name;
+  const std::vector<std::string> folders = missing_parents(context, path);
+  for (const std::string& folder : folders) {
+    const auto [above, last] = context.place_of(folder);
+    builder.call(kRestorer, SYS_mkdirat, {above, last, 0700},
+                 "make folder " + escaped(folder) + " for a deleted file", may_fail_with(EEXIST));
+  }
+  make_node(context, sink.ghost, path);
+  const Slot holder = context.open_path(path, O_PATH | O_NOFOLLOW);
+  const bool is_folder = (sink.ghost.mode & S_IFMT) == S_IFDIR;
+  const auto [above, last] = context.place_of(path);
+  builder.call(kRestorer, SYS_unlinkat, {above, last, is_folder ? AT_REMOVEDIR : 0},
+               "delete " + escaped(path) + ", as it was");
+  for (auto folder = folders.rbegin(); folder != folders.rend(); ++folder) {
+    const auto place = context.place_of(*folder);
+    builder.call(kRestorer, SYS_unlinkat, {place.folder, place.name, AT_REMOVEDIR},
+                 "remove folder " + escaped(*folder), kMayFail);
+  }
+  ghosts_.emplace(id, holder);
+  return holder;
+}
+
+Result<Slot> Remaps::open_link(FileContext& context, std::uint32_t link_id,
+                               const std::string& name) {
+  const schema::RegFileEntry* link = context.regular(link_id);
+  if (link == nullptr) {
+    return fail(Fault::corrupt, "remap-fpath.img", "names file " + std::to_string(link_id),
+                "which is no regular file of the image");
+  }
+  const std::string path = link->name()->str();
+  PlanBuilder& builder = *context.builder;
+  builder.expect(FilePresent{
+      path, link->mode().value_or(0), link->size().has_value(), link->size().value_or(0), {}, {}});
+  used_links_.push_back(path);
+  if (context.options.exists(name) || !missing_parents(context, name).empty()) {
+    return context.open_path(path, O_PATH | O_NOFOLLOW);
+  }
+  const auto from = context.place_of(path);
+  const auto to = context.place_of(name);
+  builder.call(kRestorer, SYS_linkat, {from.folder, from.name, to.folder, to.name, 0},
+               "give " + escaped(path) + " its old name");
+  const Slot holder = context.open_path(name, O_PATH | O_NOFOLLOW);
+  builder.call(kRestorer, SYS_unlinkat, {to.folder, to.name, 0},
+               "delete " + escaped(name) + ", as it was");
+  return holder;
+}
+
+void Remaps::finish(FileContext& context) {
+  if (context.options.keep_link_remaps) {
+    return;
+  }
+  for (const std::string& path : used_links_) {
+    const auto [folder, name] = context.place_of(path);
+    context.builder->call(kRestorer, SYS_unlinkat, {folder, name, 0},
+                          "remove link remap " + escaped(path), kMayFail);
+  }
+  used_links_.clear();
+}
+
+}  // namespace img::plan
