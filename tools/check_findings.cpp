@@ -86,7 +86,78 @@ void FindingReport::write_json(const check::Finding& finding) {
   json.end();
 }
 
-Counts FindingReport::conclude(const check::Summary* summary, bool quiet) {
+void FindingReport::not_asked(check::RuleId rule, std::string_view why) {
+  not_asked_.emplace_back(rule, why);
+}
+
+void FindingReport::write_needs(const Restore& restore) {
+  std::string command;
+  for (const check::Need& need : needs_) {
+    const std::string option = need.text(restore.restorer);
+    if (!option.empty()) {
+      command += " " + option;
+    }
+    if (!need.is_given) {
+      report_.text() << fmt::format(
+          "{}: {} need {}: {}; give {}\n", escaped(image_), check::rule(need.rule).id,
+          escaped(need.where.file), escaped(need.why),
+          escaped(option.empty() ? need.text(check::Restorer::criu) : option));
+    }
+  }
+  if (!command.empty() && !restore.is_with) {
+    report_.text() << escaped(image_)
+                   << ": restore with: " << check::restorer_command(restore.restorer)
+                   << escaped(command) << '\n';
+  }
+}
+
+void FindingReport::write_needs_json(const Restore& restore) {
+  JsonWriter& json = report_.json();
+  json.begin_array("needs");
+  for (const check::Need& need : needs_) {
+    json.begin_object();
+    json.text("rule", check::rule(need.rule).id);
+    json.text("file", need.where.file);
+    json.number("entry", need.where.entry);
+    json.text("option", need.text(restore.restorer));
+    std::vector<std::string> options;
+    for (const check::RestoreOption& option : need.options) {
+      options.push_back(option.text());
+    }
+    json.texts("criu_options", options);
+    json.text("why", need.why);
+    json.boolean("given", need.is_given);
+    json.end();
+  }
+  json.end();
+  json.text("restorer", check::restorer_command(restore.restorer));
+}
+
+void FindingReport::write_not_asked() {
+  if (report_.is_json()) {
+    report_.json().begin_array("not_asked");
+    for (const auto& [rule, why] : not_asked_) {
+      report_.json().begin_object();
+      report_.json().text("rule", check::rule(rule).id);
+      report_.json().text("why", why);
+      report_.json().end();
+    }
+    report_.json().end();
+    return;
+  }
+  for (std::size_t i = 0; i < not_asked_.size();) {
+    std::string ids;
+    std::size_t same = i;
+    while (same < not_asked_.size() && not_asked_[same].second == not_asked_[i].second) {
+      ids += (ids.empty() ? "" : " ") + std::string(check::rule(not_asked_[same++].first).id);
+    }
+    report_.text() << escaped(image_) << ": not asked: " << ids << ": "
+                   << escaped(not_asked_[i].second) << '\n';
+    i = same;
+  }
+}
+
+Counts FindingReport::conclude(const check::Summary* summary, const Restore& restore, bool quiet) {
   Counts counts = counts_;
   if (summary != nullptr && ignored_.empty()) {
     counts = {summary->notes, summary->warnings, summary->errors};  // those not told too
@@ -94,6 +165,8 @@ Counts FindingReport::conclude(const check::Summary* summary, bool quiet) {
   if (report_.is_json()) {
     JsonWriter& json = report_.json();
     json.end();
+    write_needs_json(restore);
+    write_not_asked();
     json.number("errors", counts[2]);
     json.number("warnings", counts[1]);
     json.number("notes", counts[0]);
@@ -106,6 +179,8 @@ Counts FindingReport::conclude(const check::Summary* summary, bool quiet) {
       json.boolean("pre_dump", summary->is_predump);
     }
   } else if (summary != nullptr && !quiet) {
+    write_not_asked();
+    write_needs(restore);
     const auto number = [](std::uint64_t count, std::string_view what) {
       return fmt::format("{} {}{}", count, what, count == 1 ? "" : "s");
     };

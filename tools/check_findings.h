@@ -21,6 +21,12 @@ struct Ignored {
 /// How many of each severity: notes, warnings, errors.
 using Counts = std::array<std::uint64_t, 3>;
 
+/// What was said of the restore that is to come.
+struct Restore {
+  check::Restorer restorer = check::Restorer::criu;
+  bool is_with = false;  // --with: what it will be given is known
+};
+
 /// One image's. With --json its members of the object that is open.
 class FindingReport : public check::FindingSink {
  public:
@@ -28,18 +34,25 @@ class FindingReport : public check::FindingSink {
   FindingReport(frame::Report& report, const std::vector<Ignored>& ignored, std::string image);
 
   void finding(const check::Finding& finding) override;
+  void need(const check::Need& need) override { needs_.push_back(need); }
+  void not_asked(check::RuleId rule, std::string_view why) override;
   /// The last line: how many there were. `summary` is null where the image could not be asked.
-  Counts conclude(const check::Summary* summary, bool quiet);
+  Counts conclude(const check::Summary* summary, const Restore& restore, bool quiet);
 
  private:
   [[nodiscard]] bool is_ignored(const check::Finding& finding) const;
   void write_json(const check::Finding& finding);
+  void write_needs(const Restore& restore);
+  void write_needs_json(const Restore& restore);
+  void write_not_asked();
 
   frame::Report& report_;
   const std::vector<Ignored>& ignored_;
   std::string image_;
   Counts counts_ = {};
   std::uint64_t ignored_count_ = 0;
+  std::vector<check::Need> needs_;
+  std::vector<std::pair<check::RuleId, std::string>> not_asked_;
 };
 
 /// `RULE SEVERITY SCOPE what must hold`, one line each, or as JSON.

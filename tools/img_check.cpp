@@ -24,14 +24,16 @@ folder of such. Exit code: 0 no error, 1 an error in any image, 2 could not ask.
   -i NAME            only this image of a store
   --ignore RULE[:GLOB]  leave a rule out, in files that match (again and again)
   --strict           a warning counts as an error
+  --host, --root DIR  not in this version
+  --for criu|stasis  whose restore is meant (default: who made the image)
+  --with "OPTIONS"   what it will be given: a need that lacks is an error
   --list-rules       all rules: id, severity, what is asked, what must hold
   --explain RULE     what a rule means, what happens if it is broken, what to do
-  --host, --root DIR, --for WHOM, --with OPTIONS   not in this version
   --json, -v, -q, -h, --version
 
 Examples:
   img-check dump
-  img-check web.store --strict --ignore SET-6 --json
+  img-check dump --with "--shell-job --tcp-established" --json
   img-check --explain PST-1
 )";
 
@@ -45,11 +47,14 @@ class ImgCheck : public frame::Program {
 
  private:
   [[nodiscard]] Result<void> refuse_nonsense() const;
+  [[nodiscard]] Result<void> prepare();
+  [[nodiscard]] Restore restore_of(const schema::ImageHeader& header) const;
   [[nodiscard]] Result<std::vector<convert::Source>> images(const std::string& argument,
                                                             const frame::Call& call) const;
   void check_source(const std::string& argument, frame::Call& call);
   void check_image(const convert::Source& source, frame::Call& call);
-  [[nodiscard]] Result<check::Summary> ask(const convert::Source& source, FindingReport& findings);
+  [[nodiscard]] Result<check::Summary> ask(const convert::Source& source, FindingReport& findings,
+                                           Restore& restore);
   void could_not(Error error, frame::Call& call);
 
   std::vector<std::string> sources_;
@@ -61,8 +66,10 @@ class ImgCheck : public frame::Program {
   bool host_ = false;
   std::string root_;
   std::string for_;
-  std::string with_;
+  std::optional<std::string> with_;
 
+  check::Given given_;
+  std::optional<check::Restorer> restorer_;
   std::vector<Ignored> ignored_;
   std::optional<Error> first_error_;  // of what could not be asked
   bool has_errors_ = false;
@@ -83,8 +90,7 @@ void ImgCheck::declare(CLI::App& app) {
 
 Result<void> ImgCheck::refuse_nonsense() const {
   for (const auto& [asked, option] :
-       {std::pair{host_, "--host"}, std::pair{!root_.empty(), "--root"},
-        std::pair{!for_.empty(), "--for"}, std::pair{!with_.empty(), "--with"}}) {
+       {std::pair{host_, "--host"}, std::pair{!root_.empty(), "--root"}}) {
     if (asked) {
       return fail(Fault::unsupported, option, "not in this version");
     }
@@ -106,11 +112,29 @@ Result<std::vector<convert::Source>> ImgCheck::images(const std::string& argumen
   return convert::images_of(source);
 }
 
-Result<check::Summary> ImgCheck::ask(const convert::Source& source, FindingReport& findings) {
+/// Our own images are for live-restore, others for who made them.
+Restore ImgCheck::restore_of(const schema::ImageHeader& header) const {
+  Restore restore{check::Restorer::criu, given_.is_stated()};
+  const auto* provenance = header.provenance();
+  const auto origin = provenance == nullptr ? schema::Origin::live : provenance->origin();
+  if (origin == schema::Origin::live) {
+    restore.restorer = check::Restorer::stasis;
+  } else if (origin == schema::Origin::archive) {
+    restore.restorer = check::Restorer::podman;
+  }
+  restore.restorer = restorer_.value_or(restore.restorer);
+  return restore;
+}
+
+Result<check::Summary> ImgCheck::ask(const convert::Source& source, FindingReport& findings,
+                                     Restore& restore) {
   check::DamageLog damage;
   IMG_ASSIGN(const std::unique_ptr<model::ImageReader> image,
              convert::open_image(source, {damage.sink()}));
+  restore = restore_of(image->header());
   check::Options options;
+  options.given = given_;
+  options.restorer = restore.restorer;
   options.damage = source.form == convert::Form::store ? nullptr : &damage;
   if (!ignored_.empty()) {
     options.most_per_rule = 0;  // what is only counted cannot be left out of the count
@@ -136,8 +160,10 @@ void ImgCheck::check_image(const convert::Source& source, frame::Call& call) {
     call.report.json().text("kind", convert::form_name(source.form));
   }
   FindingReport findings(call.report, ignored_, source.place());
-  Result<check::Summary> summary = ask(source, findings);
-  const Counts counts = findings.conclude(summary ? &*summary : nullptr, call.common.quiet);
+  Restore restore;
+  Result<check::Summary> summary = ask(source, findings, restore);
+  const Counts counts =
+      findings.conclude(summary ? &*summary : nullptr, restore, call.common.quiet);
   has_errors_ = has_errors_ || counts[2] > 0 || (strict_ && counts[1] > 0);
   if (!summary) {
     could_not(std::move(summary).error(), call);
@@ -165,12 +191,28 @@ void ImgCheck::check_source(const std::string& argument, frame::Call& call) {
   }
 }
 
-Result<int> ImgCheck::run(frame::Call& call) {
+/// What the options say, before any image is opened.
+Result<void> ImgCheck::prepare() {
   IMG_TRY(refuse_nonsense());
   for (const std::string& text : ignore_) {
     IMG_ASSIGN(Ignored ignored, parse_ignored(text));
     ignored_.push_back(std::move(ignored));
   }
+  if (with_) {
+    IMG_ASSIGN(given_, check::Given::parse(*with_));
+  }
+  if (for_ == "criu") {
+    restorer_ = check::Restorer::criu;
+  } else if (for_ == "stasis") {
+    restorer_ = check::Restorer::stasis;
+  } else if (!for_.empty()) {
+    return fail(Fault::usage, "--for " + for_, "unknown", {}, "give criu or stasis");
+  }
+  return {};
+}
+
+Result<int> ImgCheck::run(frame::Call& call) {
+  IMG_TRY(prepare());
   if (list_rules_) {
     list_rules(call.report);
     return 0;

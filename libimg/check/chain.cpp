@@ -151,7 +151,8 @@ void age_and_page(const Facts& level, std::uint32_t page_size, std::uint64_t upt
   }
 }
 
-void judge_levels(Facts& child, DamageLog* damage) {
+void judge_levels(Facts& child, const Options& options) {
+  DamageLog* const damage = options.damage;
   std::map<FileKey, Ranges> wanted = std::move(child.in_parent);
   model::ImageReader* above = &child.reader;
   std::optional<Facts> level;
@@ -173,7 +174,7 @@ void judge_levels(Facts& child, DamageLog* damage) {
     }
     ++child.report.summary().levels;
     const std::uint64_t uptime = from.dump_uptime;
-    level.emplace(**parent, child.report);
+    level.emplace(**parent, child.report, options);
     auto files = (*parent)->files();
     if (!files) {
       child.report.add(RuleId::PGM_6, {(*parent)->place(), "", 0, {}, {}, 0}, files.error().line());
@@ -206,8 +207,8 @@ void judge_levels(Facts& child, DamageLog* damage) {
 
 }  // namespace
 
-void judge_chain(Facts& facts, DamageLog* damage) {
-  judge_levels(facts, damage);
+void judge_chain(Facts& facts, const Options& options) {
+  judge_levels(facts, options);
 }
 
 }  // namespace img::check

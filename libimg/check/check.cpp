@@ -10,9 +10,10 @@ namespace img::check {
 namespace {
 
 constexpr RuleSetMaker kMakers[] = {
-    set_rules,  tree_rules,  core_rules, namespace_rules, memory_rules, shared_memory_rules,
-    file_rules, remap_rules, pipe_rules, socket_rules,    tty_rules,    event_rules,
-    lock_rules, mount_rules, net_rules,  ipc_rules,       cgroup_rules, security_rules,
+    set_rules,           tree_rules,   core_rules,     namespace_rules, memory_rules,
+    shared_memory_rules, file_rules,   remap_rules,    pipe_rules,      socket_rules,
+    tty_rules,           event_rules,  lock_rules,     mount_rules,     net_rules,
+    ipc_rules,           cgroup_rules, security_rules, need_rules,
 };
 
 /// Files are read in an order in which what is named comes before what names it, and a task's
@@ -122,7 +123,7 @@ std::vector<criu::Damage> DamageLog::take() {
 
 Result<Summary> check(model::ImageReader& image, const Options& options, FindingSink& findings) {
   Report report(findings, options.most_per_rule);
-  Facts facts(image, report);
+  Facts facts(image, report, options);
   IMG_ASSIGN(facts.present, image.files());
   std::sort(facts.present.begin(), facts.present.end());
   facts.is_predump = looks_like_predump(facts);
@@ -137,7 +138,7 @@ Result<Summary> check(model::ImageReader& image, const Options& options, Finding
     judge.read(file);
   }
   judge.finish();
-  judge_chain(facts, options.damage);
+  judge_chain(facts, options);
   return report.summary();
 }
 

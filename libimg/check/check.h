@@ -14,6 +14,7 @@
 
 #include "libimg/base/result.h"
 #include "libimg/check/finding.h"
+#include "libimg/check/needs.h"
 #include "libimg/criu/damage.h"
 #include "libimg/model/record.h"
 
@@ -30,11 +31,18 @@ class DamageLog {
   std::vector<criu::Damage> met_;
 };
 
+class Host;
+
 struct Options {
   /// Null for images that are not made of files: what cannot be read is then one finding a file.
   DamageLog* damage = nullptr;
   /// Findings of one rule beyond these are only counted. 0: no limit.
   std::uint64_t most_per_rule = 1000;
+  /// What the restore will be given; by default nobody said.
+  Given given;
+  Restorer restorer = Restorer::criu;
+  /// The machine that is to restore. Null: no rule asks it.
+  const Host* host = nullptr;
 };
 
 struct Summary {
@@ -44,6 +52,7 @@ struct Summary {
   std::uint64_t not_told = 0;  // counted above, and beyond Options::most_per_rule
   std::uint64_t files = 0;     // of all levels
   std::uint64_t records = 0;
+  std::uint64_t needs = 0;
   std::uint64_t levels = 0;  // 1: no parent
   bool is_predump = false;   // holds only memory for the next increment
 

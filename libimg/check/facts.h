@@ -44,10 +44,18 @@ struct PageRange {
 };
 
 struct Facts {
-  Facts(model::ImageReader& image, Report& out) : reader(image), report(out) {}
+  Facts(model::ImageReader& image, Report& out, const Options& options)
+      : reader(image),
+        report(out),
+        given(options.given),
+        restorer(options.restorer),
+        host(options.host) {}
 
   model::ImageReader& reader;
   Report& report;
+  const Given& given;
+  Restorer restorer;
+  const Host* host;              // null: nobody asks it
   std::vector<FileKey> present;  // sorted
   std::set<Kind> damaged;        // kinds of which a file could not be read whole
   bool is_predump = false;
@@ -128,9 +136,10 @@ std::unique_ptr<RuleSet> net_rules(Facts& facts);
 std::unique_ptr<RuleSet> ipc_rules(Facts& facts);
 std::unique_ptr<RuleSet> cgroup_rules(Facts& facts);
 std::unique_ptr<RuleSet> security_rules(Facts& facts);
+std::unique_ptr<RuleSet> need_rules(Facts& facts);
 
 /// Follows the parents of an image, level by level (PGM-5 to PGM-7).
-void judge_chain(Facts& facts, DamageLog* damage);
+void judge_chain(Facts& facts, const Options& options);
 /// Turns what a reader met in `file` into findings; true if any of it stopped the reading.
 bool judge_damage(Report& report, model::ImageReader& image, FileKey file,
                   const std::vector<criu::Damage>& met, std::optional<std::uint64_t> pages_id);

@@ -26,12 +26,10 @@ constexpr auto differs = Effect::differs;
 constexpr auto nothing = Effect::nothing;
 
 constexpr std::string_view kHostLater = "asks the host; not asked yet";
-constexpr std::string_view kNeedLater = "what a restore must be given is not listed yet";
 
 constexpr std::string_view later(Scope scope) {
   switch (scope) {
     case Scope::host: return kHostLater;
-    case Scope::need: return kNeedLater;
     default: return {};
   }
 }

@@ -77,10 +77,19 @@ struct Finding {
   [[nodiscard]] std::string line() const;
 };
 
+struct Need;
+
 class FindingSink {
  public:
   virtual ~FindingSink() = default;
   virtual void finding(const Finding& finding) = 0;
+  /// A need that is met, or of which nobody said that it will not be.
+  virtual void need(const Need& need) { static_cast<void>(need); }
+  /// A rule that this image or user could not be asked about, or not wholly, and why.
+  virtual void not_asked(RuleId rule, std::string_view why) {
+    static_cast<void>(rule);
+    static_cast<void>(why);
+  }
 };
 
 }  // namespace img::check

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "libimg/check/report.h"
 
+#include <algorithm>
 #include <utility>
 
 namespace img::check {
@@ -30,6 +31,24 @@ void Report::add_plain(RuleId id, Severity severity, Where where, std::string te
     return;
   }
   sink_.finding({id, severity, std::move(where), std::move(text)});
+}
+
+void Report::need(Need need, const Given& given) {
+  need.is_given = std::any_of(need.options.begin(), need.options.end(),
+                              [&](const RestoreOption& option) { return given.has(option); });
+  if (need.is_given || !given.is_stated()) {
+    ++summary_.needs;
+    sink_.need(need);
+    return;
+  }
+  add_plain(need.rule, Severity::error, need.where,
+            need.why + "; the restore will not be given " + need.options.front().text());
+}
+
+void Report::not_asked(RuleId rule, const std::string& why) {
+  if (not_asked_.emplace(rule, why).second) {
+    sink_.not_asked(rule, why);
+  }
 }
 
 std::uint64_t Summary::of(Severity severity) const {

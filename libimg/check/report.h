@@ -2,11 +2,14 @@
 // The way from a rule's code to the sink: fills in what every finding has, and counts.
 #pragma once
 
+#include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "libimg/check/check.h"
 #include "libimg/check/finding.h"
+#include "libimg/check/needs.h"
 
 namespace img::check {
 
@@ -21,12 +24,18 @@ class Report {
   /// The text as it is.
   void add_plain(RuleId rule, Severity severity, Where where, std::string text);
 
+  /// An error where it is stated what will be given and this is not among it.
+  void need(Need need, const Given& given);
+  /// Once for each rule and reason.
+  void not_asked(RuleId rule, const std::string& why);
+
   [[nodiscard]] Summary& summary() { return summary_; }
 
  private:
   FindingSink& sink_;
   std::uint64_t most_per_rule_;
   std::vector<std::uint64_t> counts_;
+  std::set<std::pair<RuleId, std::string>> not_asked_;
   Summary summary_;
 };
 

@@ -35,13 +35,14 @@ class PipeRules : public RuleSet {
       }
     }
     for (const auto& [id, pipe] : pipes_) {
-      if (pipe.has_reader != pipe.has_writer) {
+      const std::string key = fmt::format("pipe:[{}]", id);
+      if (pipe.has_reader != pipe.has_writer && !facts_.given.has_descriptor(key)) {
         facts_.report.add_plain(
             RuleId::PIP_4, Severity::warning, pipe.where,
             fmt::format("pipe {} has only {} in the image: after a restore the program gets {}; "
-                        "give the other end with --inherit-fd",
+                        "give the other end with --inherit-fd 'fd[N]:{}'",
                         id, pipe.has_reader ? "readers" : "writers",
-                        pipe.has_reader ? "end of file" : "SIGPIPE"));
+                        pipe.has_reader ? "end of file" : "SIGPIPE", key));
       }
     }
     for (const Content& content : contents_) {

@@ -16,8 +16,15 @@ namespace fs = std::filesystem;
 
 class Kept : public FindingSink {
  public:
-  void finding(const Finding& finding) override { findings.push_back(finding); }
-  std::vector<Finding> findings;
+  explicit Kept(Judgement& judgement) : kept(judgement) {}
+  void finding(const Finding& finding) override { kept.findings.push_back(finding); }
+  void need(const Need& need) override { kept.needs.push_back(need); }
+  void not_asked(RuleId rule, std::string_view why) override {
+    kept.not_asked.emplace_back(rule, why);
+  }
+
+ private:
+  Judgement& kept;
 };
 
 /// One file in another form.
@@ -54,18 +61,18 @@ std::string Judgement::text() const {
   return all;
 }
 
-Judgement judge(const fs::path& image) {
+Judgement judge(const fs::path& image, Options options) {
   DamageLog damage;
-  Kept kept;
+  options.damage = &damage;
   Judgement judgement;
+  Kept kept(judgement);
   auto reader = criu::DirectoryReader::open(image.string(), {damage.sink()});
   EXPECT_TRUE(reader) << reader.error().line();
   if (reader) {
-    const auto summary = check(**reader, {&damage}, kept);
+    const auto summary = check(**reader, options, kept);
     EXPECT_TRUE(summary) << summary.error().line();
     judgement.summary = summary ? *summary : Summary{};
   }
-  judgement.findings = std::move(kept.findings);
   return judgement;
 }
 

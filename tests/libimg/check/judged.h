@@ -15,6 +15,8 @@ namespace img::check {
 struct Judgement {
   Summary summary;
   std::vector<Finding> findings;
+  std::vector<Need> needs;
+  std::vector<std::pair<RuleId, std::string>> not_asked;
 
   /// Whether a finding of this rule, with this severity, is there.
   [[nodiscard]] bool has(std::string_view rule, Severity severity) const;
@@ -22,7 +24,7 @@ struct Judgement {
 };
 
 /// Opens a CRIU directory and judges it.
-Judgement judge(const std::filesystem::path& image);
+Judgement judge(const std::filesystem::path& image, Options options = {});
 
 /// A copy of fixtures/dumps/<name> that goes with the test.
 class Copy {

@@ -47,6 +47,11 @@ const std::set<std::string_view> kOfChains = {"PGM-5", "PGM-6", "PGM-7"};
 
 TEST(RuleTable, EveryRuleThatIsBuiltHasABrokenImage) {
   std::set<std::string_view> broken = kOfChains;
+  for (const Rule& rule : rules()) {
+    if (rule.scope == Scope::need) {
+      broken.insert(rule.id);  // needs_test.cpp
+    }
+  }
   const std::vector<Case> known = cases();
   for (const Case& one : known) {
     EXPECT_NE(find_rule(one.rule), nullptr) << one.rule;
