@@ -44,6 +44,12 @@ Slot PlanBuilder::load(DataId data, std::uint32_t offset) {
   return slot;
 }
 
+Slot PlanBuilder::open_terminal(std::uint32_t index) {
+  const Slot slot = new_slot();
+  plan_.steps.emplace_back(OpenTerminal{index, slot});
+  return slot;
+}
+
 DataId PlanBuilder::data(std::size_t bytes) {
   plan_.data.push_back({std::vector<std::byte>(bytes), {}});
   return DataId{static_cast<std::uint32_t>(plan_.data.size() - 1)};

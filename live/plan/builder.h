@@ -55,6 +55,8 @@ class PlanBuilder {
   /// The 4 bytes at `offset` of what the restorer's calls so far have left in `data`.
   [[nodiscard]] Slot load(DataId data, std::uint32_t offset);
   void close(Slot descriptor);
+  /// The master of /dev/pts/`index`, kept.
+  [[nodiscard]] Slot open_terminal(std::uint32_t index);
 
   [[nodiscard]] DataId data(std::size_t bytes);  // zeros
   [[nodiscard]] DataId data(Bytes bytes, std::vector<Patch> patches = {});

@@ -98,6 +98,13 @@ struct Load {
   Slot slot{};
 };
 
+/// A pseudoterminal with this number (/dev/pts/N): its master, at or above the base. Of the
+/// restorer only; fails where another terminal of the host has the number.
+struct OpenTerminal {
+  std::uint32_t index = 0;
+  Slot slot{};
+};
+
 /// A process as child of `parent`; stopped before its first instruction.
 struct MakeTask {
   Actor parent;  // the restorer: this is the root
@@ -180,8 +187,8 @@ struct LetGo {
 };
 
 using Step =
-    std::variant<Calls, Load, MakeTask, MakeThread, ClearMemory, Fill, FillFile, CopyPayload,
-                 WriteProc, BecomeZombie, EndHelper, ForgetChildren, SetThread, LetGo>;
+    std::variant<Calls, Load, OpenTerminal, MakeTask, MakeThread, ClearMemory, Fill, FillFile,
+                 CopyPayload, WriteProc, BecomeZombie, EndHelper, ForgetChildren, SetThread, LetGo>;
 
 /// What must be true of this machine; asked before the first step, all at once.
 struct FreePid {
@@ -195,11 +202,15 @@ struct FilePresent {
   std::vector<std::byte> build_id;
   std::string hint;  // the option that overrides it
 };
+/// Nothing at this path, or a socket that nobody listens on any more.
+struct SocketOrNothing {
+  std::string path;
+};
 struct Capability {
   unsigned number = 0;  // CAP_...
   std::string why;      // "to choose the pids"
 };
-using Expectation = std::variant<FreePid, FilePresent, Capability>;
+using Expectation = std::variant<FreePid, FilePresent, SocketOrNothing, Capability>;
 
 struct Plan {
   std::vector<Data> data;

@@ -104,6 +104,9 @@ void print_step(std::ostream& out, const Plan& plan, const Step& step) {
               print_call(out, plan, one.actor, call);
             }
           },
+          [&](const OpenTerminal& one) {
+            out << "restorer open terminal " << one.index << " = " << slot_text(one.slot) << '\n';
+          },
           [&](const Load& one) {
             out << "restorer load(" << data_text(plan.data.at(static_cast<std::size_t>(one.data)))
                 << " at " << one.offset << ") = " << slot_text(one.slot) << '\n';

@@ -133,6 +133,11 @@ Result<void> ImageFiles::open_all(PlanBuilder& builder) {
   kinds[FdTypes::SIGNALFD] = plan_signalfds();
   kinds[FdTypes::TIMERFD] = plan_timerfds();
   kinds[FdTypes::INOTIFY] = plan_inotify();
+  kinds[FdTypes::INETSK] = plan_inet_sockets();
+  kinds[FdTypes::NETLINKSK] = plan_netlink_sockets();
+  kinds[FdTypes::UNIXSK] = plan_unix_sockets(context_);
+  kinds[FdTypes::TTY] = plan_terminals(context_);
+  kinds[FdTypes::PIDFD] = plan_pidfds();
   for (const auto& [id, table] : context_.tables) {
     for (const model::Descriptor& descriptor : table) {
       const Result<Slot> slot = context_.slot_of(descriptor.id, descriptor.type);
@@ -141,7 +146,13 @@ Result<void> ImageFiles::open_all(PlanBuilder& builder) {
       }
     }
   }
-  return open_for_mappings();
+  IMG_TRY(open_for_mappings());
+  for (const auto& [type, kind] : kinds) {
+    if (const Result<void> opened = kind->opened(context_); !opened) {
+      builder.refuse(opened.error());
+    }
+  }
+  return {};
 }
 
 /// Tasks are made as copies of the restorer, so what a mapping, an exe link, a working folder or a
@@ -205,14 +216,20 @@ Result<Slot> ImageFiles::slot_for_mapping(std::uint32_t file_id, std::uint32_t o
 }
 
 Result<void> ImageFiles::install(PlanBuilder& builder, Actor actor, std::uint32_t files_id) {
+  for (const auto& [type, kind] : context_.kinds_) {
+    IMG_TRY(kind->before_install(context_, actor));
+  }
   const std::uint32_t base = builder.base();
   if (base > 0) {
     builder.call(actor, SYS_close_range, {0, base - 1, 0}, "close what live-restore had open");
   }
   for (const model::Descriptor& descriptor : context_.tables[files_id]) {
-    IMG_ASSIGN(const Slot slot, context_.slot_of(descriptor.id, descriptor.type));
+    const Result<Slot> slot = context_.slot_of(descriptor.id, descriptor.type);
+    if (!slot) {
+      continue;  // open_all has refused it
+    }
     const bool closes = (descriptor.flags & FD_CLOEXEC) != 0;
-    builder.call(actor, SYS_dup3, {slot, descriptor.fd, closes ? O_CLOEXEC : 0},
+    builder.call(actor, SYS_dup3, {*slot, descriptor.fd, closes ? O_CLOEXEC : 0},
                  "descriptor " + std::to_string(descriptor.fd));
   }
   builder.call(actor, SYS_close_range, {base, ~0U, 0}, "close all files that others have");
@@ -222,19 +239,24 @@ Result<void> ImageFiles::install(PlanBuilder& builder, Actor actor, std::uint32_
 Result<void> ImageFiles::complete(PlanBuilder& builder, Actor actor, std::uint32_t files_id) {
   for (const model::Descriptor& descriptor : context_.tables[files_id]) {
     const OpenFile* file = context_.table.find(descriptor.id, descriptor.type);
-    if (file == nullptr || !completed_.emplace(std::pair(file->type, file->id), true).second) {
+    if (file == nullptr) {
       continue;
     }
-    const TaskFd at{actor, descriptor.fd};
-    if (KindPlanner* kind = kind_of(file->type)) {
+    const bool is_first = completed_.emplace(file->type, file->id).second;
+    const TaskFd at{actor, descriptor.fd, (descriptor.flags & FD_CLOEXEC) != 0};
+    KindPlanner* kind = kind_of(file->type);
+    if (kind != nullptr && (is_first || kind->is_for_each_task())) {
       IMG_TRY(kind->complete(context_, *file, at));
+    }
+    if (!is_first) {
+      continue;
     }
     const Common of_file = common(*file);
     if (of_file.owner != nullptr && (of_file.flags & O_PATH) == 0) {
       set_owner(builder, at, *of_file.owner, of_file.flags);
     }
   }
-  return {};
+  return locks_.complete(builder, actor);
 }
 
 void ImageFiles::set_owner(PlanBuilder& builder, TaskFd at, const schema::FownEntry& owner,

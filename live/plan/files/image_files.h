@@ -8,6 +8,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -16,6 +17,7 @@
 #include "libimg/model/file_table.h"
 #include "libimg/model/record.h"
 #include "live/plan/file_planner.h"
+#include "live/plan/files/locks.h"
 #include "live/plan/files/remaps.h"
 
 namespace img::plan {
@@ -37,14 +39,21 @@ struct FileOptions {
   /// Where the file system with this st_dev (as the kernel numbers it: major << 20 | minor) is
   /// mounted on this host. What is not there, handles of inotify cannot be opened on.
   std::map<std::uint32_t, std::string> mounts;
-  /// Whether something has this path on the host, below --root.
-  std::function<bool(const std::string& path)> exists = [](const std::string&) { return false; };
+  /// Network devices of this host by name, with their ifindex.
+  std::map<std::string, std::uint32_t> interfaces;
+  /// A descriptor of live-restore that is a terminal; -1: it has none.
+  int terminal = -1;
+  /// Whether something has this path on the host, below --root. Not set: names of deleted files
+  /// are free, and their folders there.
+  std::function<bool(const std::string& path)> exists;
+};
 };
 
 /// One descriptor of a task that a call of that task can use.
 struct TaskFd {
   Actor actor;
   std::uint32_t fd = 0;
+  bool closes_on_exec = false;
 };
 
 class KindPlanner {
@@ -52,6 +61,14 @@ class KindPlanner {
   virtual ~KindPlanner() = default;
   /// The descriptor of the restorer for this file, by calls of the restorer.
   [[nodiscard]] virtual Result<Slot> open(FileContext& context, const model::OpenFile& file) = 0;
+  /// Calls of the restorer when every file is open: what is queued in one for another.
+  [[nodiscard]] virtual Result<void> opened(FileContext& /*context*/) { return {}; }
+  /// Calls of a task while it still has all slots, before it has its own table.
+  [[nodiscard]] virtual Result<void> before_install(FileContext& /*context*/, Actor /*actor*/) {
+    return {};
+  }
+  /// complete() is for every task that has the file, not only for the first.
+  [[nodiscard]] virtual bool is_for_each_task() const { return false; }
   /// Calls of the first task that has the file, once all tasks have all their descriptors.
   [[nodiscard]] virtual Result<void> complete(FileContext& /*context*/,
                                               const model::OpenFile& /*file*/, TaskFd /*at*/) {
@@ -88,6 +105,12 @@ class FileContext {
                                Tolerate tolerate = kMustSucceed);
   /// The same open file as a description of its own.
   [[nodiscard]] Slot reopen(Slot descriptor, std::uint32_t flags, std::string what);
+  [[nodiscard]] bool is_taken(const std::string& path) const {
+    return options.exists && options.exists(path);
+  }
+  [[nodiscard]] bool is_missing(const std::string& folder) const {
+    return options.exists && !options.exists(folder);
+  }
   /// A path of the image as the *at() calls take it: nothing below --root leads out of it.
   struct Place {
     Value folder;
@@ -145,8 +168,9 @@ class ImageFiles final : public FilePlanner {
                  std::uint32_t flags);
 
   FileContext context_;
+  FileLocks locks_;
   std::map<std::pair<std::uint32_t, std::uint32_t>, Slot> for_mappings_;  // by id and access mode
-  std::map<std::pair<schema::FdTypes, std::uint32_t>, bool> completed_;
+  std::set<std::pair<schema::FdTypes, std::uint32_t>> completed_;
 };
 
 // One for each source file here.
@@ -159,5 +183,10 @@ class ImageFiles final : public FilePlanner {
 [[nodiscard]] std::unique_ptr<KindPlanner> plan_signalfds();
 [[nodiscard]] std::unique_ptr<KindPlanner> plan_timerfds();
 [[nodiscard]] std::unique_ptr<KindPlanner> plan_inotify();
+[[nodiscard]] std::unique_ptr<KindPlanner> plan_inet_sockets();
+[[nodiscard]] std::unique_ptr<KindPlanner> plan_netlink_sockets();
+[[nodiscard]] std::unique_ptr<KindPlanner> plan_unix_sockets(FileContext& context);
+[[nodiscard]] std::unique_ptr<KindPlanner> plan_terminals(FileContext& context);
+[[nodiscard]] std::unique_ptr<KindPlanner> plan_pidfds();
 
 }  // namespace img::plan

@@ -49,7 +49,7 @@ std::string parent_of(const std::string& path) {
 /// The folders above `path` that are not there, the highest first.
 std::vector<std::string> missing_parents(const FileContext& context, const std::string& path) {
   std::vector<std::string> missing;
-  for (std::string folder = parent_of(path); !folder.empty() && !context.options.exists(folder);
+  for (std::string folder = parent_of(path); !folder.empty() && context.is_missing(folder);
        folder = parent_of(folder)) {
     missing.insert(missing.begin(), folder);
   }
@@ -189,7 +189,7 @@ Result<Slot> Remaps::make_ghost(FileContext& context, std::uint32_t id, const st
   PlanBuilder& builder = *context.builder;
   // Where another file has the name by now, ours gets one that says whose it is.
   const std::string path =
-      context.options.exists(name) ? name + ".cr." + std::to_string(id) + ".ghost" : name;
+      context.is_taken(name) ? name + ".cr." + std::to_string(id) + ".ghost" : name;
   const std::vector<std::string> folders = missing_parents(context, path);
   for (const std::string& folder : folders) {
     const auto [above, last] = context.place_of(folder);
@@ -223,7 +223,7 @@ Result<Slot> Remaps::open_link(FileContext& context, std::uint32_t link_id,
   builder.expect(FilePresent{
       path, link->mode().value_or(0), link->size().has_value(), link->size().value_or(0), {}, {}});
   used_links_.push_back(path);
-  if (context.options.exists(name) || !missing_parents(context, name).empty()) {
+  if (context.is_taken(name) || !missing_parents(context, name).empty()) {
     return context.open_path(path, O_PATH | O_NOFOLLOW);
   }
   const auto from = context.place_of(path);

@@ -1,0 +1,332 @@
+// SPDX-License-Identifier: MIT
+// Terminals: pseudoterminals of the tree, the terminal of a shell job, and /dev/tty.
+#include <fcntl.h>
+#include <sys/ioctl.h>
+#include <sys/syscall.h>
+#include <sys/sysmacros.h>
+#include <termios.h>
+
+#include <array>
+#include <map>
+#include <optional>
+
+#include "libimg/base/text.h"
+#include "libimg/model/each_record.h"
+#include "live/plan/files/image_files.h"
+
+namespace img::plan {
+namespace {
+
+using model::OpenFile;
+using schema::FdTypes;
+using schema::TtyFileEntry;
+using schema::TtyInfoEntry;
+using schema::TtyType;
+
+constexpr unsigned kAuxMajor = 5;  // TTYAUX_MAJOR: ptmx is its minor 2
+constexpr unsigned kPtmxMinor = 2;
+constexpr unsigned kUnix98Masters = 128;  // majors 128 to 135
+constexpr unsigned kUnix98Slaves = 136;
+constexpr std::size_t kControlChars = 19;
+
+/// struct termios of the kernel; glibc's is longer.
+struct KernelTermios {
+  std::uint32_t iflag, oflag, cflag, lflag;
+  std::uint8_t line;
+  std::array<std::uint8_t, kControlChars> cc;
+};
+
+KernelTermios termios_of(const schema::TermiosEntry& entry) {
+  KernelTermios out{entry.c_iflag(),
+                    entry.c_oflag(),
+                    entry.c_cflag(),
+                    entry.c_lflag(),
+                    static_cast<std::uint8_t>(entry.c_line()),
+                    {}};
+  for (std::uint32_t i = 0;
+       entry.c_cc() != nullptr && i < entry.c_cc()->size() && i < kControlChars; ++i) {
+    out.cc[i] = static_cast<std::uint8_t>(entry.c_cc()->Get(i));
+  }
+  return out;
+}
+
+/// One terminal; of a pseudoterminal both ends are one.
+struct Terminal {
+  std::uint32_t id = 0;
+  TtyType type = TtyType::UNKNOWN;
+  bool is_master = false;
+  std::uint32_t index = 0;
+  bool locked = false;
+  bool exclusive = false;
+  bool packet_mode = false;
+  std::uint32_t session = 0;
+  std::uint32_t foreground = 0;
+  std::optional<KernelTermios> termios;
+  std::optional<KernelTermios> locked_termios;
+  std::optional<winsize> size;
+  std::vector<std::byte> waiting;  // to be read from it
+};
+
+class Terminals final : public KindPlanner {
+ public:
+  explicit Terminals(FileContext& context) {
+    Result<void> read = model::for_each_message<TtyInfoEntry>(
+        context.reader, {model::Kind::tty_info, 0},
+        [this](const TtyInfoEntry& entry, const model::Record&) { add(entry); });
+    if (read) {
+      read = model::for_each_message<schema::TtyDataEntry>(
+          context.reader, {model::Kind::tty_data, 0},
+          [this](const schema::TtyDataEntry& entry, const model::Record&) {
+            const auto bytes = std::as_bytes(std::span(entry.data()->data(), entry.data()->size()));
+            terminals_[entry.tty_id()].waiting.assign(bytes.begin(), bytes.end());
+          });
+    }
+    if (!read) {
+      context.builder->refuse(read.error());
+    }
+  }
+
+  Result<Slot> open(FileContext& context, const OpenFile& file) override {
+    const auto& entry = *file.as<TtyFileEntry>(FdTypes::TTY);
+    Slot slot{};
+    if (const int fd = context.standard_descriptor(file);
+        fd >= 0 && context.inherits("fd[" + std::to_string(fd) + "]", slot)) {
+      return slot;
+    }
+    const auto found = terminals_.find(entry.tty_info_id());
+    if (found == terminals_.end()) {
+      return fail(Fault::missing, "tty-info.img", "terminal " + std::to_string(entry.tty_info_id()),
+                  "is not in the image");
+    }
+    const Terminal& terminal = found->second;
+    IMG_ASSIGN(slot, open_terminal(context, terminal, entry));
+    any_.emplace(terminal.id, slot);
+    return slot;
+  }
+
+  Result<void> opened(FileContext& context) override {
+    for (const auto& [index, master] : masters_) {
+      set_up(context, index);
+    }
+    return {};
+  }
+
+  /// A session leader takes its terminal while it has a descriptor of it.
+  Result<void> before_install(FileContext& context, Actor actor) override {
+    for (const auto& [id, terminal] : terminals_) {
+      const auto slot = any_.find(id);
+      if (terminal.session == actor.tid && slot != any_.end() && !terminal.is_master &&
+          has_controlled_.count(actor.tid) == 0) {
+        context.builder->call(actor, SYS_ioctl, {slot->second, TIOCSCTTY, 0},
+                              "controlling terminal of session " + std::to_string(actor.tid));
+        has_controlled_.emplace(actor.tid, terminal.foreground);
+      }
+    }
+    return {};
+  }
+
+  bool is_for_each_task() const override { return true; }
+
+  Result<void> complete(FileContext& context, const OpenFile& file, TaskFd at) override {
+    const auto& entry = *file.as<TtyFileEntry>(FdTypes::TTY);
+    const auto found = terminals_.find(entry.tty_info_id());
+    if (found == terminals_.end()) {
+      return {};
+    }
+    PlanBuilder& builder = *context.builder;
+    if (found->second.type == TtyType::CTTY) {
+      const Slot opened = builder.call(
+          at.actor, SYS_openat,
+          {AT_FDCWD, builder.text("/dev/tty"), entry.flags() & (O_ACCMODE | O_NONBLOCK)},
+          "open /dev/tty");
+      builder.call(at.actor, SYS_dup3, {opened, at.fd, at.closes_on_exec ? O_CLOEXEC : 0},
+                   "descriptor " + std::to_string(at.fd));
+      builder.call(at.actor, SYS_close, {opened}, "close it");
+      return {};
+    }
+    const Terminal& terminal = found->second;
+    if (!terminal.is_master && terminal.foreground != 0 && terminal.session != 0 &&
+        has_foreground_.emplace(terminal.id, true).second &&
+        has_controlled_.count(terminal.session) != 0) {
+      const std::int32_t group = static_cast<std::int32_t>(terminal.foreground);
+      builder.call(at.actor, SYS_ioctl, {at.fd, TIOCSPGRP, builder.object(group)},
+                   "foreground group " + std::to_string(group), kMayFail);
+    }
+    return {};
+  }
+
+ private:
+  void add(const TtyInfoEntry& entry) {
+    Terminal& terminal = terminals_[entry.id()];
+    terminal.id = entry.id();
+    terminal.type = entry.type();
+    const unsigned device_major = major(entry.rdev());
+    terminal.is_master = (device_major == kAuxMajor && minor(entry.rdev()) == kPtmxMinor) ||
+                         (device_major >= kUnix98Masters && device_major < kUnix98Slaves);
+    terminal.index = entry.pty() == nullptr ? 0 : entry.pty()->index();
+    terminal.locked = entry.locked();
+    terminal.exclusive = entry.exclusive();
+    terminal.packet_mode = entry.packet_mode();
+    terminal.session = entry.sid();
+    terminal.foreground = entry.pgrp();
+    if (entry.termios() != nullptr) {
+      terminal.termios = termios_of(*entry.termios());
+    }
+    if (entry.termios_locked() != nullptr) {
+      terminal.locked_termios = termios_of(*entry.termios_locked());
+    }
+    if (const schema::WinsizeEntry* size = entry.winsize()) {
+      terminal.size = winsize{static_cast<unsigned short>(size->ws_row()),
+                              static_cast<unsigned short>(size->ws_col()),
+                              static_cast<unsigned short>(size->ws_xpixel()),
+                              static_cast<unsigned short>(size->ws_ypixel())};
+    }
+  }
+
+  [[nodiscard]] bool has_master(std::uint32_t index) const {
+    for (const auto& [id, terminal] : terminals_) {
+      if (terminal.type == TtyType::PTY && terminal.is_master && terminal.index == index) {
+        return true;
+      }
+    }
+    return false;
+  }
+
+  Result<Slot> open_terminal(FileContext& context, const Terminal& terminal,
+                             const TtyFileEntry& entry) {
+    const std::uint32_t node = entry.regf_id().value_or(entry.id());
+    switch (terminal.type) {
+      case TtyType::PTY: return open_pty(context, terminal, entry);
+      case TtyType::CTTY: return context.open_path("/dev/null", O_RDWR);  // until complete()
+      case TtyType::CONSOLE:
+      case TtyType::VT:
+      case TtyType::SERIAL: return context.open_node(node, entry.flags());
+      default: break;
+    }
+    return fail(Fault::unsupported, "terminal " + std::to_string(terminal.id),
+                "is of a kind that cannot be opened again",
+                "tty-info.img says type " + std::to_string(static_cast<int>(terminal.type)));
+  }
+
+  Result<Slot> open_pty(FileContext& context, const Terminal& terminal, const TtyFileEntry& entry) {
+    const std::string path = "/dev/pts/" + std::to_string(terminal.index);
+    if (!has_master(terminal.index)) {
+      return take_own_terminal(context, path, entry);
+    }
+    if (masters_.count(terminal.index) == 0) {
+      masters_.emplace(terminal.index, make_master(context, terminal.index));
+    }
+    if (!terminal.is_master) {
+      return context.open_path(path, entry.flags());
+    }
+    const Slot master = masters_.at(terminal.index);
+    // /dev/ptmx opened again would be another terminal: descriptions of one master are copies of
+    // one descriptor.
+    context.set_flags(master, entry.flags());
+    return master;
+  }
+
+  static Slot make_master(FileContext& context, std::uint32_t index) {
+    PlanBuilder& builder = *context.builder;
+    const Slot master = builder.open_terminal(index);
+    const std::int32_t unlocked = 0;
+    builder.call(kRestorer, SYS_ioctl, {master, TIOCSPTLCK, builder.object(unlocked)},
+                 "unlock terminal " + std::to_string(index));
+    return master;
+  }
+
+  /// --shell-job: the terminal that live-restore itself was called from.
+  static Result<Slot> take_own_terminal(FileContext& context, const std::string& path,
+                                        const TtyFileEntry& entry) {
+    if (!context.options.shell_job) {
+      return fail(Fault::unsupported, path, "is a terminal whose other end is outside the tree",
+                  "it is not in the image", "--shell-job takes live-restore's own terminal");
+    }
+    if (context.options.terminal < 0) {
+      return fail(Fault::missing, path, "is the terminal of a shell job",
+                  "live-restore itself has no terminal", "call it from a terminal");
+    }
+    const Slot own = context.own_descriptor(context.options.terminal);
+    return context.reopen(own, entry.flags(), "open live-restore's own terminal");
+  }
+
+  /// Settings of both ends of one pseudoterminal; what waits to be read comes before them, since
+  /// they would change it.
+  void set_up(FileContext& context, std::uint32_t index) {
+    PlanBuilder& builder = *context.builder;
+    const Slot master = masters_.at(index);
+    const std::string name = "terminal " + std::to_string(index);
+    const auto set = [&](std::uint64_t request, Value argument, const char* what) {
+      builder.call(kRestorer, SYS_ioctl, {master, request, argument}, what + (" of " + name));
+    };
+    write_waiting(context, index, name);
+    for (const auto& [id, terminal] : terminals_) {
+      if (terminal.type != TtyType::PTY || terminal.index != index) {
+        continue;
+      }
+      if (terminal.termios && (terminal.is_master || !has_settings(index))) {
+        set(TCSETS, builder.object(*terminal.termios), "settings");
+      }
+      if (terminal.locked_termios) {
+        set(TIOCSLCKTRMIOS, builder.object(*terminal.locked_termios), "locked settings");
+      }
+      if (terminal.size) {
+        set(TIOCSWINSZ, builder.object(*terminal.size), "size");
+      }
+      const std::int32_t yes = 1;
+      if (terminal.is_master && terminal.packet_mode) {
+        set(TIOCPKT, builder.object(yes), "packet mode");
+      }
+      if (terminal.exclusive) {
+        set(TIOCEXCL, 0, "exclusive use");
+      }
+      if (terminal.is_master && terminal.locked) {
+        set(TIOCSPTLCK, builder.object(yes), "lock");
+      }
+    }
+  }
+
+  [[nodiscard]] bool has_settings(std::uint32_t index) const {
+    for (const auto& [id, terminal] : terminals_) {
+      if (terminal.type == TtyType::PTY && terminal.index == index && terminal.is_master &&
+          terminal.termios) {
+        return true;
+      }
+    }
+    return false;
+  }
+
+  void write_waiting(FileContext& context, std::uint32_t index, const std::string& name) {
+    PlanBuilder& builder = *context.builder;
+    for (const auto& [id, terminal] : terminals_) {
+      if (terminal.type != TtyType::PTY || terminal.index != index || terminal.waiting.empty()) {
+        continue;
+      }
+      // What is read from one end was written to the other; nothing is to be changed on its way.
+      const KernelTermios raw{0, 0, CS8 | CREAD, 0, 0, {}};
+      const Slot master = masters_.at(index);
+      builder.call(kRestorer, SYS_ioctl, {master, TCSETS, builder.object(raw)},
+                   "plain settings of " + name);
+      const Slot end = terminal.is_master
+                           ? context.open_path("/dev/pts/" + std::to_string(index), O_RDWR)
+                           : master;
+      builder.call(kRestorer, SYS_write,
+                   {end, builder.data(terminal.waiting), terminal.waiting.size()},
+                   "what waits in " + name);
+    }
+  }
+
+  std::map<std::uint32_t, Terminal> terminals_;            // by TtyInfoEntry.id
+  std::map<std::uint32_t, Slot> masters_;                  // by index
+  std::map<std::uint32_t, Slot> any_;                      // one descriptor of each terminal
+  std::map<std::uint32_t, std::uint32_t> has_controlled_;  // session leaders that took one
+  std::map<std::uint32_t, bool> has_foreground_;
+};
+
+}  // namespace
+
+std::unique_ptr<KindPlanner> plan_terminals(FileContext& context) {
+  return std::make_unique<Terminals>(context);
+}
+
+}  // namespace img::plan
