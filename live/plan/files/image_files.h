@@ -47,7 +47,6 @@ struct FileOptions {
   /// are free, and their folders there.
   std::function<bool(const std::string& path)> exists;
 };
-};
 
 /// One descriptor of a task that a call of that task can use.
 struct TaskFd {

@@ -25,7 +25,9 @@ std::string planned(const std::string& dump, FileOptions options = {}) {
   EXPECT_TRUE(files) << dump;
   PlanBuilder builder(static_cast<std::uint32_t>((*files)->highest_descriptor() + 1));
   EXPECT_TRUE((*files)->open_all(builder));
-  for (const model::FileKey& key : *(*reader)->files()) {
+  const Result<std::vector<model::FileKey>> keys = (*reader)->files();
+  EXPECT_TRUE(keys) << dump;
+  for (const model::FileKey& key : *keys) {
     if (key.kind == model::Kind::fdinfo) {
       const Actor task{77};
       EXPECT_TRUE((*files)->install(builder, task, static_cast<std::uint32_t>(key.id)));
