@@ -26,9 +26,9 @@ A chain becomes NAME.1 ... NAME.n in a store, and DST/1 ... DST/n elsewhere.
   --as NAME      its name in a store (default: SERIES-TIME)
   --series S     the series it belongs to (default: the root program's name)
   --from KIND    what SRC must be
-  --to KIND      what to make: store, criu or json (default: what DST is, or its
-                 suffix: .store .json); archive, oci, core: not in this version
-  --flatten, --pid P   not in this version
+  --to KIND      what to make: store, criu, json or core (one ELF file a process)
+                 (default: what DST is, or its suffix: .store .json)
+  --pid P        of core: only this process (repeated);  --flatten: not yet
   --force        replace a file, or a name in a store
   --json, -v, -q, -h, --version
 
@@ -75,7 +75,7 @@ void ImgConvert::declare(CLI::App& app) {
   app.add_option("--to", to_);
   app.add_flag("--force", force_);
   app.add_flag("--flatten", flatten_);
-  app.add_option("--pid", pids_);
+  app.add_option("--pid", pids_)->take_all()->expected(1);
 }
 
 Result<std::optional<convert::Form>> optional_form(const std::string& text) {
@@ -87,11 +87,8 @@ Result<std::optional<convert::Form>> optional_form(const std::string& text) {
 }
 
 Result<void> ImgConvert::refuse_nonsense(const frame::Call& call) const {
-  for (const auto& [asked, option] :
-       {std::pair{flatten_, "--flatten"}, std::pair{!pids_.empty(), "--pid"}}) {
-    if (asked) {
-      return fail(Fault::unsupported, option, "not in this version");
-    }
+  if (flatten_) {
+    return fail(Fault::unsupported, "--flatten", "not in this version");
   }
   if (!as_.empty()) {
     IMG_TRY(check_image_name(as_));
@@ -122,11 +119,34 @@ Result<convert::Outcome> ImgConvert::convert_watched(const convert::Source& sour
   options.as = as_;
   options.series = series_;
   options.force = force_;
+  options.pids = pids_;
   options.now_ns = call.streams.now_ns();
   options.stop = call.streams.signal;
   options.output = &output;
   options.copied = &copied;
   return convert::convert(source, destination, options);
+}
+
+void report_cores(JsonWriter& json, const convert::Outcome& outcome) {
+  json.begin_array("cores");
+  for (const convert::MadeCore& core : outcome.cores) {
+    json.begin_object();
+    json.text("place", core.place);
+    json.number("pid", core.pid);
+    json.number("threads", core.threads);
+    json.number("bytes", core.bytes);
+    json.number("written", core.written);
+    json.end();
+  }
+  json.end();
+  json.begin_array("left_out");
+  for (const convert::LeftOut& left : outcome.left_out) {
+    json.begin_object();
+    json.number("pid", left.pid);
+    json.text("why", left.why);
+    json.end();
+  }
+  json.end();
 }
 
 void report_json(JsonWriter& json, const convert::Source& source,
@@ -149,13 +169,27 @@ void report_json(JsonWriter& json, const convert::Source& source,
     json.end();
   }
   json.end();
+  if (destination.form == convert::Form::core) {
+    report_cores(json, outcome);
+  }
 }
 
 void report_text(frame::Call& call, const convert::Outcome& outcome) {
   for (const convert::Made& made : outcome.levels) {
     call.report.text() << made.place << (made.reused ? " (already there)" : "") << '\n';
   }
+  for (const convert::MadeCore& core : outcome.cores) {
+    call.report.text() << core.place << '\n';
+  }
+  for (const convert::LeftOut& left : outcome.left_out) {
+    call.report.note("process " + std::to_string(left.pid) + ": no core: " + left.why);
+  }
   if (call.common.verbosity > 0) {
+    for (const convert::MadeCore& core : outcome.cores) {
+      call.report.note(core.place + ": " + std::to_string(core.threads) +
+                       (core.threads == 1 ? " thread, " : " threads, ") + size_text(core.bytes) +
+                       ", " + size_text(core.written) + " without holes");
+    }
     for (const convert::Made& made : outcome.levels) {
       call.report.note(made.place + ": " + std::to_string(made.files) + " files, " +
                        std::to_string(made.records) + " records, " + size_text(made.bytes));
@@ -169,6 +203,9 @@ Result<int> ImgConvert::run(frame::Call& call) {
   IMG_ASSIGN(const std::optional<convert::Form> to, optional_form(to_));
   IMG_ASSIGN(const convert::Destination destination,
              convert::choose_destination(destination_, to, from));
+  if (!pids_.empty() && destination.form != convert::Form::core) {
+    return fail(Fault::usage, "--pid", "only with --to core", "other forms hold whole images");
+  }
   IMG_ASSIGN(const convert::Outcome outcome, convert_watched(from, destination, call));
   if (call.report.is_json()) {
     report_json(call.report.json(), from, destination, outcome);

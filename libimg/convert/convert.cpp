@@ -5,6 +5,7 @@
 
 #include "libimg/base/staged.h"
 #include "libimg/convert/chain.h"
+#include "libimg/convert/cores_out.h"
 #include "libimg/convert/directory_out.h"
 #include "libimg/convert/open_image.h"
 #include "libimg/convert/single_file.h"
@@ -64,6 +65,9 @@ Result<Outcome> convert(const Source& source, const Destination& destination,
     return convert_file(source, destination, options);
   }
   IMG_ASSIGN(const std::unique_ptr<model::ImageReader> newest, open_image(source));
+  if (destination.form == Form::core) {
+    return write_cores(*newest, destination.path, options);
+  }
   IMG_ASSIGN(const std::vector<model::ImageReader*> levels, levels_of(*newest));
   switch (destination.form) {
     case Form::store: return write_store(levels, destination, options);

@@ -23,6 +23,7 @@ struct Options {
   std::string as;      // name in a store; empty: SERIES-TIME
   std::string series;  // empty: the root program's name
   bool force = false;
+  std::vector<std::uint32_t> pids;  // of cores: only these; empty: all that can have one
   std::uint64_t now_ns = 0;                // CLOCK_REALTIME
   const std::atomic<int>* stop = nullptr;  // not 0: give up
   ByteSink* output = nullptr;              // for a destination of "-"
@@ -39,8 +40,25 @@ struct Made {
   std::uint64_t bytes = 0;
 };
 
+/// One ELF core of a directory of them.
+struct MadeCore {
+  std::string place;
+  std::uint32_t pid = 0;
+  std::uint64_t threads = 0;
+  std::uint64_t bytes = 0;    // of the file
+  std::uint64_t written = 0;  // without its holes
+};
+
+/// A process that can have no core.
+struct LeftOut {
+  std::uint32_t pid = 0;
+  std::string why;
+};
+
 struct Outcome {
   std::vector<Made> levels;
+  std::vector<MadeCore> cores;
+  std::vector<LeftOut> left_out;
 };
 
 [[nodiscard]] Result<Outcome> convert(const Source& source, const Destination& destination,

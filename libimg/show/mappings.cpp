@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "libimg/model/address_space.h"
+#include "libimg/model/vma.h"
 #include "libimg/show/open_file_words.h"
 
 namespace img::show {
@@ -13,26 +14,7 @@ namespace {
 
 using model::PageRun;
 
-// VMA_AREA_* of CRIU.
-enum Status : std::uint32_t {
-  kStack = 1U << 1,
-  kVsyscall = 1U << 2,
-  kVdso = 1U << 3,
-  kHeap = 1U << 5,
-  kFilePrivate = 1U << 6,
-  kFileShared = 1U << 7,
-  kAnonShared = 1U << 8,
-  kSysv = 1U << 10,
-  kSocket = 1U << 11,
-  kVvar = 1U << 12,
-  kAioRing = 1U << 13,
-  kMemfd = 1U << 14,
-  kShadowStack = 1U << 15,
-  kGuard = 1U << 16,
-  kUprobes = 1U << 17,
-};
-
-constexpr std::uint32_t kGrowsDown = 0x100;  // MAP_GROWSDOWN
+namespace vma = model::vma;
 
 struct Naming {
   std::uint32_t status;
@@ -42,21 +24,21 @@ struct Naming {
 
 // The first that fits: a mapping of a memfd is also one of a shared file.
 constexpr Naming kNamings[] = {
-    {kGuard, MappingKind::guard, "[guard]"},
-    {kHeap, MappingKind::heap, "[heap]"},
-    {kStack, MappingKind::stack, "[stack]"},
-    {kVdso, MappingKind::special, "[vdso]"},
-    {kVvar, MappingKind::special, "[vvar]"},
-    {kVsyscall, MappingKind::special, "[vsyscall]"},
-    {kUprobes, MappingKind::special, "[uprobes]"},
-    {kAioRing, MappingKind::special, "[aio ring]"},
-    {kSocket, MappingKind::special, "packet ring of"},
-    {kShadowStack, MappingKind::stack, "[shadow stack]"},
-    {kSysv, MappingKind::sysv, "System V segment"},
-    {kMemfd, MappingKind::memfd, ""},
-    {kFilePrivate, MappingKind::file, ""},
-    {kFileShared, MappingKind::shared_file, ""},
-    {kAnonShared, MappingKind::shared_anonymous, "shared memory"},
+    {vma::kGuard, MappingKind::guard, "[guard]"},
+    {vma::kHeap, MappingKind::heap, "[heap]"},
+    {vma::kStack, MappingKind::stack, "[stack]"},
+    {vma::kVdso, MappingKind::special, "[vdso]"},
+    {vma::kVvar, MappingKind::special, "[vvar]"},
+    {vma::kVsyscall, MappingKind::special, "[vsyscall]"},
+    {vma::kUprobes, MappingKind::special, "[uprobes]"},
+    {vma::kAioRing, MappingKind::special, "[aio ring]"},
+    {vma::kSocket, MappingKind::special, "packet ring of"},
+    {vma::kShadowStack, MappingKind::stack, "[shadow stack]"},
+    {vma::kSysvIpc, MappingKind::sysv, "System V segment"},
+    {vma::kMemfd, MappingKind::memfd, ""},
+    {vma::kFilePrivate, MappingKind::file, ""},
+    {vma::kFileShared, MappingKind::shared_file, ""},
+    {vma::kAnonShared, MappingKind::shared_anonymous, "shared memory"},
 };
 
 const Naming* naming_of(std::uint32_t status) {
@@ -192,7 +174,7 @@ std::string mapping_words(Subject& subject, const Mapping& mapping) {
   const Naming* naming = naming_of(mapping.status);
   if (naming == nullptr) {
     return mapping.kind == MappingKind::stack  ? "[stack]"
-           : (mapping.flags & kGrowsDown) != 0 ? "[grows down]"
+           : (mapping.flags & vma::kMapGrowsDown) != 0 ? "[grows down]"
                                                : "";
   }
   if (!naming->words.empty()) {

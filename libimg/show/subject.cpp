@@ -13,18 +13,6 @@ namespace {
 // More is cut off: the kernel allows command lines of many MiB, and nobody reads them.
 constexpr std::uint64_t kLongestStrings = std::uint64_t{1} << 20;
 constexpr std::size_t kMostTroubles = 1000;
-constexpr std::uint32_t kOldGhostBit = 0x80000000U;
-
-Remap remap_from(const schema::RemapFilePathEntry& entry) {
-  Remap remap{entry.orig_id(), entry.remap_id(), schema::RemapType::LINKED};
-  if (entry.remap_type()) {
-    remap.type = *entry.remap_type();
-  } else if ((remap.remap_id & kOldGhostBit) != 0) {
-    remap.type = schema::RemapType::GHOST;
-    remap.remap_id &= ~kOldGhostBit;
-  }
-  return remap;
-}
 
 std::string quoted(const std::string& argument) {
   constexpr std::string_view kPlain = "_-+=.,:/@%^";
@@ -114,7 +102,7 @@ void Subject::read_remaps() {
   remaps_.emplace();
   each<schema::RemapFilePathEntry>({Kind::remap_fpath, 0},
                                    [this](const schema::RemapFilePathEntry& entry, auto&) {
-                                     remaps_->try_emplace(entry.orig_id(), remap_from(entry));
+                                     remaps_->try_emplace(entry.orig_id(), model::remap_from(entry));
                                    });
 }
 

@@ -16,13 +16,14 @@
 #include "libimg/model/file_table.h"
 #include "libimg/model/process_tree.h"
 #include "libimg/model/record.h"
+#include "libimg/model/remap.h"
 #include "schema/mm_generated.h"
-#include "schema/remaps_generated.h"
 
 namespace img::show {
 
 using model::FileKey;
 using model::Record;
+using model::Remap;
 using schema::Kind;
 
 /// What of an image is asked for.
@@ -30,12 +31,6 @@ struct Choice {
   std::vector<std::uint32_t> pids;  // empty: all
   bool command_lines = false;
   bool environments = false;
-};
-
-struct Remap {
-  std::uint32_t orig_id = 0;
-  std::uint32_t remap_id = 0;
-  schema::RemapType type = schema::RemapType::LINKED;
 };
 
 class Subject {

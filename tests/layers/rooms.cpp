@@ -30,6 +30,7 @@ constexpr std::array kRooms = {
     Room{"libimg/archive/", 4},
     Room{"libimg/check/", 5},
     Room{"libimg/show/", 5},
+    Room{"libimg/core/", 5},
     Room{"libimg/merge/", 5},
     Room{"libimg/gc/", 5},
     Room{"libimg/convert/", 6},

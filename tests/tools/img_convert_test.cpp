@@ -221,6 +221,7 @@ TEST_F(ImgConvert, ADamagedLevelLeavesTheStoreAsItWas) {
 TEST_F(ImgConvert, JsonIsDocumented) {
   expect_documented("img-convert", {convert({"--json", dump("zoo"), "new.store"}),
                                     convert({"--json", dump("zoo"), "copy", "--to", "criu"}),
+                                    convert({"--json", dump("tree"), "cores", "--to", "core"}),
                                     convert({"--json", dump("zoo"), "x"}),
                                     convert({"--json", "missing", "x.store"})});
 }
