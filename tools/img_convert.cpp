@@ -26,7 +26,7 @@ A chain becomes NAME.1 ... NAME.n in a store, and DST/1 ... DST/n elsewhere.
   --as NAME      its name in a store (default: SERIES-TIME)
   --series S     the series it belongs to (default: the root program's name)
   --from KIND    what SRC must be
-  --to KIND      what to make: store, criu, json or core (one ELF file a process)
+  --to KIND      what to make: store, criu, json or core (one ELF per process)
                  (default: what DST is, or its suffix: .store .json)
   --pid P        of core: only this process (repeated);  --flatten: not yet
   --force        replace a file, or a name in a store
