@@ -21,6 +21,7 @@ struct DumpOptions {
   bool shell_job = false;
   std::uint64_t ghost_limit = 1U << 20;
   bool leave_running = false;
+  bool dry_run = false;  // nothing is made outside this process
 };
 
 /// Of the moment in which all of the tree stood still.

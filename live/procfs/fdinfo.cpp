@@ -61,7 +61,7 @@ bool take_lock(Scanner in, FdInfo& out) {
     return true;
   }
   one.kind = in.word();
-  one.mandatory = in.word() == "MANDATORY";
+  one.state = in.word();
   one.writes = in.word() == "WRITE";
   const bool ok = in.skip_blanks().take(one.owner) && in.skip_blanks().take(one.device_major, 16) &&
                   in.skip(":") && in.take(one.device_minor, 16) && in.skip(":") &&

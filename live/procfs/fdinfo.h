@@ -51,7 +51,7 @@ struct InotifyWatch {
 
 struct FileLock {
   std::string kind;  // POSIX, OFDLCK, FLOCK, LEASE ...
-  bool mandatory = false;
+  std::string state;  // ADVISORY, MANDATORY; of a lease ACTIVE, BREAKING, BREAKER
   bool writes = false;
   std::int32_t owner = 0;
   std::uint32_t device_major = 0;

@@ -2,29 +2,19 @@
 #include "live/dump/files/file_collector.h"
 
 #include <fcntl.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <map>
 #include <string>
-#include <utility>
+#include <tuple>
 
-#include "live/dump/object_ids.h"
-#include "live/procfs/fdinfo.h"
-#include "schema/files_generated.h"
+#include "live/dump/files/description_tree.h"
+#include "live/dump/files/locks.h"
+#include "live/dump/files/regular_files.h"
 
 namespace img::dump {
 namespace {
-
-constexpr std::uint32_t kUnsetFlags = O_CREAT | O_EXCL | O_TRUNC | O_NOCTTY | O_CLOEXEC;
-
-struct RegularFile {
-  std::string path;
-  struct stat stat;
-  std::uint32_t flags = 0;
-  std::uint64_t position = 0;
-};
 
 const char* proc_name(PathWhat what) {
   return what == PathWhat::exe ? "exe" : what == PathWhat::cwd ? "cwd" : "root";
@@ -34,74 +24,140 @@ const char* proc_name(PathWhat what) {
 
 class FileCollector::Work {
  public:
-  explicit Work(DumpContext& context) : context_(context) {}
-
-  Result<std::uint32_t> by_inode(RegularFile file) {
-    const auto key = std::pair(file.stat.st_dev, file.stat.st_ino);
-    const auto [found, is_new] = by_inode_.try_emplace(key, next_id_);
-    if (is_new) {
-      regular(next_id_++, file);
-    }
-    return found->second;
+  explicit Work(DumpContext& context) : bench_(context), regular_(bench_), locks_(bench_) {
+    const auto take = [this](UniqueFd fd) { return in_flight(std::move(fd)); };
+    kinds_.push_back(make_pipes(bench_));
+    kinds_.push_back(make_fifos(bench_, regular_));
+    kinds_.push_back(make_terminals(bench_, regular_));
+    kinds_.push_back(make_unix_sockets(bench_, take));
+    kinds_.push_back(make_inet_sockets(bench_));
+    kinds_.push_back(make_netlink_sockets(bench_));
+    kinds_.push_back(make_eventfds(bench_));
+    kinds_.push_back(make_signalfds(bench_));
+    kinds_.push_back(make_timerfds(bench_));
+    kinds_.push_back(make_pidfds(bench_));
+    kinds_.push_back(make_epolls(bench_));
+    kinds_.push_back(make_inotifies(bench_));
+    auto memfds = make_memfds(bench_);
+    memfds_ = memfds.get();
+    kinds_.push_back(std::move(memfds));
   }
 
-  Result<void> descriptor(const trace::FrozenProcess& process, std::uint32_t files_id,
-                          std::int32_t fd);
+  Result<std::uint32_t> path_file(const trace::FrozenProcess& process, PathWhat what);
+  Result<std::uint32_t> by_path(OpenFile file, FileKind& kind);
+  Result<void> descriptors(const trace::FrozenProcess& process, std::uint32_t files_id);
+  Result<void> finish();
+  void keep_links() { regular_.keep_links(); }
+
+  FileKind& kind_of_mapping(bool is_memfd) { return is_memfd ? *memfds_ : regular_; }
 
  private:
-  void regular(std::uint32_t id, const RegularFile& file) {
-    auto& builder = context_.records.begin();
-    const auto owner = schema::CreateFownEntry(builder);
-    const auto name = builder.CreateString(file.path);
-    schema::RegFileEntryBuilder entry(builder);
-    entry.add_id(id);
-    entry.add_flags(file.flags);
-    entry.add_pos(file.position);
-    entry.add_fown(owner);
-    entry.add_name(name);
-    if (S_ISREG(file.stat.st_mode)) {
-      entry.add_size(static_cast<std::uint64_t>(file.stat.st_size));
-    }
-    entry.add_mode(file.stat.st_mode);
-    const auto reg = entry.Finish();
-    schema::FileEntryBuilder out(builder);
-    out.add_type(schema::FdTypes::REG);
-    out.add_id(id);
-    out.add_reg(reg);
-    context_.records.add(Kind::files, 0, out.Finish());
-  }
+  struct Seen {
+    std::uint32_t id = 0;
+    bool is_new = false;
+  };
+  FileKind* kind_of(const OpenFile& file);
+  Result<Seen> collect(OpenFile& file, FileKind& kind);
+  Result<std::uint32_t> in_flight(UniqueFd fd);
 
-  DumpContext& context_;
-  ObjectIds open_files_{0};  // KCMP_FILE
-  std::map<std::pair<dev_t, ino_t>, std::uint32_t> by_inode_;
-  std::uint32_t next_id_ = 1;
+  FileBench bench_;
+  RegularFiles regular_;
+  std::vector<std::unique_ptr<FileKind>> kinds_;
+  FileKind* memfds_ = nullptr;
+  FileLocks locks_;
+  DescriptionTree known_;
+  std::map<std::tuple<dev_t, ino_t, std::string>, std::uint32_t> by_path_;
+  std::vector<OpenFile> in_flight_;  // held open: known_ compares with them
 };
 
-Result<void> FileCollector::Work::descriptor(const trace::FrozenProcess& process,
-                                             std::uint32_t files_id, std::int32_t fd) {
-  const std::string number = std::to_string(fd);
-  IMG_ASSIGN(const std::string text, process.dir.read(("fdinfo/" + number).c_str()));
-  IMG_ASSIGN(const procfs::FdInfo state, procfs::parse_fdinfo(text));
-  RegularFile file;
-  IMG_ASSIGN(file.path, process.dir.link(("fd/" + number).c_str()));
-  if (::fstatat(process.dir.fd(), ("fd/" + number).c_str(), &file.stat, 0) < 0) {
-    return fail(sys_error(errno, process.dir.name(), "stat of descriptor " + number));
+FileKind* FileCollector::Work::kind_of(const OpenFile& file) {
+  for (const auto& kind : kinds_) {
+    if (kind->recognises(file)) {
+      return kind.get();
+    }
   }
-  IMG_ASSIGN(const ObjectIds::Found id,
-             open_files_.find_or(process.pid(), static_cast<std::uint64_t>(fd), next_id_));
-  if (id.is_new) {
-    ++next_id_;
-    file.flags = state.flags & ~kUnsetFlags;
-    file.position = static_cast<std::uint64_t>(state.position);
-    regular(id.id, file);
+  return regular_.recognises(file) ? &regular_ : nullptr;
+}
+
+Result<FileCollector::Work::Seen> FileCollector::Work::collect(OpenFile& file, FileKind& kind) {
+  IMG_ASSIGN(const DescriptionTree::Found found, known_.find(file));
+  const bool is_new = *found.id == 0;
+  if (is_new) {
+    *found.id = bench_.new_id();
+    const std::uint32_t id = *found.id;
+    IMG_TRY(kind.collect(file, id));
+    return Seen{id, true};
   }
-  auto& builder = context_.records.begin();
-  schema::FdinfoEntryBuilder entry(builder);
-  entry.add_id(id.id);
-  entry.add_flags((state.flags & O_CLOEXEC) != 0 ? FD_CLOEXEC : 0);
-  entry.add_type(schema::FdTypes::REG);
-  entry.add_fd(static_cast<std::uint32_t>(fd));
-  context_.records.add(Kind::fdinfo, files_id, entry.Finish());
+  kind.seen_again(file, *found.id);
+  return Seen{*found.id, false};
+}
+
+Result<std::uint32_t> FileCollector::Work::in_flight(UniqueFd fd) {
+  IMG_ASSIGN(OpenFile file, look_at_own(std::move(fd)));
+  FileKind* kind = kind_of(file);
+  if (kind == nullptr) {
+    bench_.refuse(file, state::Piece::file_kind);
+    return std::uint32_t{0};
+  }
+  IMG_ASSIGN(const Seen seen, collect(file, *kind));
+  if (seen.is_new) {
+    in_flight_.push_back(std::move(file));
+  }
+  return seen.id;
+}
+
+Result<void> FileCollector::Work::descriptors(const trace::FrozenProcess& process,
+                                              std::uint32_t files_id) {
+  const Holder holder{process.pid(), process.pid(), &process.dir};
+  IMG_ASSIGN(const std::vector<std::int32_t> numbers, process.dir.numbers("fd"));
+  IMG_ASSIGN(const DescriptorTaker taker, DescriptorTaker::open(holder));
+  bench_.tables().push_back({process.pid(), {}});
+  for (const std::int32_t number : numbers) {
+    IMG_ASSIGN(OpenFile file, taker.take(number));
+    FileKind* kind = kind_of(file);
+    if (kind == nullptr) {
+      bench_.refuse(file, state::Piece::file_kind);
+      continue;
+    }
+    const std::uint64_t inode = file.stat.st_ino;
+    IMG_ASSIGN(const Seen seen, collect(file, *kind));
+    locks_.add(file, seen.is_new, files_id);
+    bench_.tables().back().slots.push_back({number, seen.id, inode});
+    auto& builder = bench_.builder();
+    bench_.records().add(
+        Kind::fdinfo, files_id,
+        schema::CreateFdinfoEntry(builder, seen.id, file.close_on_exec ? FD_CLOEXEC : 0,
+                                  kind->type(), static_cast<std::uint32_t>(number)));
+  }
+  return {};
+}
+
+Result<std::uint32_t> FileCollector::Work::path_file(const trace::FrozenProcess& process,
+                                                     PathWhat what) {
+  IMG_ASSIGN(UniqueFd fd, process.dir.open_file(proc_name(what), O_PATH));
+  IMG_ASSIGN(OpenFile file, look_at_own(std::move(fd)));
+  file.pid = process.pid();
+  return by_path(std::move(file), regular_);
+}
+
+// Opened by path alone, whoever does it: one entry for all of them.
+Result<std::uint32_t> FileCollector::Work::by_path(OpenFile file, FileKind& kind) {
+  const auto [found, is_new] =
+      by_path_.try_emplace({file.stat.st_dev, file.stat.st_ino, file.link}, 0);
+  if (is_new) {
+    found->second = bench_.new_id();
+    const std::uint32_t id = found->second;
+    file.forget_opening();
+    IMG_TRY(kind.collect(file, id));
+    return id;
+  }
+  return found->second;
+}
+
+Result<void> FileCollector::Work::finish() {
+  for (const auto& kind : kinds_) {
+    IMG_TRY(kind->finish());
+  }
   return {};
 }
 
@@ -109,29 +165,30 @@ FileCollector::FileCollector(DumpContext& context) : work_(std::make_unique<Work
 FileCollector::~FileCollector() = default;
 
 Result<std::uint32_t> FileCollector::path_file(const trace::FrozenProcess& process, PathWhat what) {
-  RegularFile file;
-  IMG_ASSIGN(file.path, process.dir.link(proc_name(what)));
-  if (::fstatat(process.dir.fd(), proc_name(what), &file.stat, 0) < 0) {
-    return fail(sys_error(errno, process.dir.name(), proc_name(what)));
-  }
-  return work_->by_inode(std::move(file));
+  return work_->path_file(process, what);
 }
 
-Result<std::uint32_t> FileCollector::mapped_file(const trace::FrozenProcess& /*process*/,
+Result<std::uint32_t> FileCollector::mapped_file(const trace::FrozenProcess& process,
                                                  const MappedFile& mapped) {
-  return work_->by_inode({mapped.mapping->path, *mapped.stat, 0, 0});
+  UniqueFd fd(::fcntl(mapped.fd, F_DUPFD_CLOEXEC, 0));
+  if (!fd.is_open()) {
+    return fail(sys_error(errno, process.dir.name(), "dup"));
+  }
+  IMG_ASSIGN(OpenFile file, look_at_own(std::move(fd)));
+  file.pid = process.pid();
+  return work_->by_path(std::move(file), work_->kind_of_mapping(mapped.is_memfd));
 }
 
 Result<void> FileCollector::descriptors(trace::FrozenProcess& process, std::uint32_t files_id) {
-  IMG_ASSIGN(const std::vector<std::int32_t> fds, process.dir.numbers("fd"));
-  for (const std::int32_t fd : fds) {
-    IMG_TRY(work_->descriptor(process, files_id, fd));
-  }
-  return {};
+  return work_->descriptors(process, files_id);
 }
 
 Result<void> FileCollector::finish() {
-  return {};
+  return work_->finish();
+}
+
+void FileCollector::keep_links() {
+  work_->keep_links();
 }
 
 }  // namespace img::dump

@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: MIT
+#include "live/dump/files/file_bench.h"
+
+#include <unistd.h>
+
+namespace img::dump {
+
+FileBench::FileBench(DumpContext& context) : context_(context) {
+  for (const trace::FrozenProcess& process : context.tree.processes) {
+    members_.insert(process.pid());
+  }
+}
+
+Result<std::span<const procfs::Mount>> FileBench::mounts() {
+  if (mounts_.empty()) {
+    IMG_ASSIGN(const procfs::ProcDir self, procfs::ProcDir::open(::getpid()));
+    IMG_ASSIGN(const std::string text, self.read("mountinfo"));
+    IMG_ASSIGN(mounts_, procfs::parse_mountinfo(text));
+  }
+  return std::span<const procfs::Mount>(mounts_);
+}
+
+flatbuffers::Offset<schema::FownEntry> owner_entry(flatbuffers::FlatBufferBuilder& builder,
+                                                   const Owner& owner) {
+  return schema::CreateFownEntry(builder, owner.uid, owner.euid, owner.signal, owner.type,
+                                 owner.pid);
+}
+
+}  // namespace img::dump
