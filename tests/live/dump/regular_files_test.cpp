@@ -336,5 +336,40 @@ TEST(OpenFiles, Lease) {
   EXPECT_EQ(locks[0]->type(), 0U);
 }
 
+TEST(OpenFiles, RefusesBreakingLease) {
+  const Folder folder;
+  const std::string path = folder / "x";
+  const Opener opener([&] {
+    ::signal(SIGIO, SIG_IGN);
+    ::fcntl(::open(path.c_str(), O_RDWR | O_CREAT, 0600), F_SETLEASE, F_WRLCK);
+  });
+  EXPECT_EQ(::open(path.c_str(), O_RDONLY | O_NONBLOCK), -1) << "which begins to break it";
+  EXPECT_TRUE(Collected(opener.pid()).refuses(Piece::lock_unknown));
+}
+
+// In a mount namespace of its own, so that the mounts end with it.
+TEST(OpenFiles, RefusesHiddenFile) {
+  const auto hide = [] {
+    const auto mount_tmpfs = [] { return ::mount("none", "/mnt", "tmpfs", 0, nullptr); };
+    if (::unshare(CLONE_NEWNS) != 0 ||
+        ::mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0 || mount_tmpfs() != 0) {
+      return 2;
+    }
+    const Opener opener([] { ::open("/mnt/x", O_RDWR | O_CREAT, 0600); });
+    if (mount_tmpfs() != 0) {
+      return 3;
+    }
+    ::close(::open("/mnt/x", O_RDWR | O_CREAT, 0600));
+    return Collected(opener.pid()).refuses(Piece::file_hidden) ? 0 : 1;
+  };
+  const pid_t child = ::fork();
+  if (child == 0) {
+    ::_exit(hide());
+  }
+  int status = -1;
+  ::waitpid(child, &status, 0);
+  EXPECT_EQ(status, 0);
+}
+
 }  // namespace
 }  // namespace img::live_test

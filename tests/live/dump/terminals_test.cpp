@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: MIT
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <sys/ioctl.h>
+#include <termios.h>
+#include <unistd.h>
+
+#include <cstdlib>
+
+#include "schema/tty_generated.h"
+#include "tests/live/dump/open_files.h"
+
+namespace img::live_test {
+namespace {
+
+using model::Kind;
+using schema::FdTypes;
+using state::Piece;
+
+int open_slave(int master, int flags) {
+  ::grantpt(master);
+  ::unlockpt(master);
+  return ::open(::ptsname(master), O_RDWR | flags);
+}
+
+const schema::TtyInfoEntry* terminal(const Collected& collected, int number) {
+  const auto* file = collected.file(number);
+  if (file == nullptr || file->type() != FdTypes::TTY) {
+    ADD_FAILURE() << "descriptor " << number << " is no terminal " << collected.failure();
+    std::abort();
+  }
+  for (const auto* one : collected.all<schema::TtyInfoEntry>(Kind::tty_info)) {
+    if (one->id() == file->tty()->tty_info_id()) {
+      return one;
+    }
+  }
+  ADD_FAILURE() << "its terminal is not told";
+  std::abort();
+}
+
+TEST(OpenFiles, Pty) {
+  const Opener opener([] {
+    ::setsid();
+    const int master = ::open("/dev/ptmx", O_RDWR | O_NOCTTY);
+    open_slave(master, 0);  // the terminal of this session from now on
+    const winsize size{24, 80, 1, 2};
+    ::ioctl(master, TIOCSWINSZ, &size);
+    termios settings{};
+    ::tcgetattr(4, &settings);
+    settings.c_lflag &= ~static_cast<tcflag_t>(ECHO);
+    settings.c_cc[VINTR] = 7;
+    ::tcsetattr(4, TCSANOW, &settings);
+    const int on = 1;
+    ::ioctl(master, TIOCPKT, &on);
+    ::open("/dev/tty", O_RDWR);
+  });
+  const Collected collected(opener.pid());
+  ASSERT_EQ(collected.failure(), "");
+  EXPECT_TRUE(collected.refusals().empty());
+  const auto* master = terminal(collected, 3);
+  const auto* slave = terminal(collected, 4);
+  const auto* current = terminal(collected, 5);
+  ASSERT_NE(master->pty(), nullptr);
+  ASSERT_NE(slave->pty(), nullptr);
+  EXPECT_EQ(master->pty()->index(), slave->pty()->index());
+  EXPECT_EQ(master->id(), slave->id() + 1);
+  EXPECT_EQ(slave->type(), schema::TtyType::PTY);
+  EXPECT_EQ(current->type(), schema::TtyType::CTTY);
+  EXPECT_EQ(current->pty(), nullptr);
+  for (const auto* one : {master, slave, current}) {
+    EXPECT_EQ(one->sid(), static_cast<unsigned>(opener.pid()));
+    EXPECT_EQ(one->pgrp(), static_cast<unsigned>(opener.pid()));
+    ASSERT_NE(one->winsize(), nullptr);
+  }
+  EXPECT_TRUE(master->packet_mode());
+  EXPECT_FALSE(slave->packet_mode());
+  EXPECT_FALSE(slave->locked());
+  EXPECT_EQ(slave->winsize()->ws_row(), 24U);
+  EXPECT_EQ(slave->winsize()->ws_col(), 80U);
+  EXPECT_EQ(slave->termios()->c_lflag() & ECHO, 0U);
+  EXPECT_EQ(slave->termios()->c_cc()->size(), 19U);
+  EXPECT_EQ(slave->termios()->c_cc()->Get(0) & 0xff, 7U);
+  const auto* path = collected.by_id(collected.file(4)->tty()->regf_id().value_or(0));
+  ASSERT_NE(path, nullptr);
+  EXPECT_EQ(path->reg()->name()->str(), "/dev/pts/" + std::to_string(slave->pty()->index()));
+}
+
+TEST(OpenFiles, RefusesForeignTerminal) {
+  const int master = ::open("/dev/ptmx", O_RDWR | O_NOCTTY | O_CLOEXEC);
+  const int slave = open_slave(master, O_NOCTTY);
+  // A session begins outside of the tree that is looked at: its leader is the parent.
+  const std::string name = ::ptsname(master);
+  const Opener leader([&] {
+    ::setsid();
+    ::open(name.c_str(), O_RDWR);
+    if (::fork() == 0) {
+      for (;;) {
+        ::pause();
+      }
+    }
+  });
+  const auto process = procfs::ProcDir::open(leader.pid());
+  ASSERT_TRUE(process.has_value());
+  const auto children = process->children();
+  ASSERT_TRUE(children.has_value() && children->size() == 1);
+  EXPECT_TRUE(Collected(children->front()).refuses(Piece::terminal_foreign));
+  dump::DumpOptions options;
+  options.shell_job = true;
+  const Collected collected(children->front(), options);
+  EXPECT_TRUE(collected.refusals().empty());
+  EXPECT_EQ(terminal(collected, 3)->sid(), static_cast<unsigned>(leader.pid()));
+  ::close(master);
+  ::close(slave);
+}
+
+TEST(OpenFiles, LosesTerminalInput) {
+  const Opener opener([] {
+    ::setsid();
+    const int master = ::open("/dev/ptmx", O_RDWR | O_NOCTTY);
+    open_slave(master, O_NOCTTY);
+    ASSERT_EQ(::write(master, "typed\n", 6), 6);
+  });
+  EXPECT_TRUE(Collected(opener.pid()).loses(Piece::terminal_input));
+}
+
+}  // namespace
+}  // namespace img::live_test
