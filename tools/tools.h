@@ -11,5 +11,6 @@ namespace img::tools {
 [[nodiscard]] std::unique_ptr<frame::Program> img_check();
 [[nodiscard]] std::unique_ptr<frame::Program> img_convert();
 [[nodiscard]] std::unique_ptr<frame::Program> img_show();
+[[nodiscard]] std::unique_ptr<frame::Program> live_restore();
 
 }  // namespace img::tools

@@ -42,7 +42,7 @@ inline constexpr Tolerate kMayFail{OnFailure::go_on, 0};
 class PlanBuilder {
  public:
   /// `base`: one more than the highest descriptor that any task of the image has.
-  explicit PlanBuilder(std::uint32_t base) : base_(base) {}
+  explicit PlanBuilder(std::uint32_t base) : base_(base) { plan_.base = base; }
 
   [[nodiscard]] std::uint32_t base() const { return base_; }
 
@@ -57,6 +57,8 @@ class PlanBuilder {
   void close(Slot descriptor);
   /// The master of /dev/pts/`index`, kept.
   [[nodiscard]] Slot open_terminal(std::uint32_t index);
+  /// For a step that makes a result itself.
+  [[nodiscard]] Slot new_slot() { return Slot{plan_.slots++}; }
 
   [[nodiscard]] DataId data(std::size_t bytes);  // zeros
   [[nodiscard]] DataId data(Bytes bytes, std::vector<Patch> patches = {});
@@ -76,7 +78,6 @@ class PlanBuilder {
   [[nodiscard]] Plan take() { return std::move(plan_); }
 
  private:
-  [[nodiscard]] Slot new_slot() { return Slot{plan_.slots++}; }
   Plan plan_;
   std::uint32_t base_;
 };

@@ -7,6 +7,7 @@
 #include <array>
 #include <concepts>
 #include <cstdint>
+#include <map>
 #include <string>
 #include <variant>
 #include <vector>
@@ -131,6 +132,11 @@ struct Fill {
   std::uint32_t pid = 0;
   std::vector<Range> ranges;
 };
+/// Anonymous memory for several tasks to map: a descriptor, at or above the base.
+struct MakeSegment {
+  Slot file{};
+  std::uint64_t bytes = 0;
+};
 /// Memory of the image into a file (memfd, shared segment), page for page.
 struct FillFile {
   Slot file{};
@@ -158,6 +164,7 @@ struct BecomeZombie {
   std::uint32_t pid = 0;
   Actor parent;
   std::uint32_t exit_code = 0;  // as wait(2) reports it
+  std::string name;
 };
 /// A helper ends and is reaped by `parent`.
 struct EndHelper {
@@ -177,18 +184,18 @@ struct SetThread {
   std::uint64_t rseq = 0;     // address of struct rseq, where
   std::uint64_t rseq_cs = 0;  // ... this critical section is to be remembered
 };
-/// Everything is let go: stopped tasks are stopped by this signal first.
+/// Processes that are whole go on, or, with a signal, are stopped by it and stay so.
 struct LetGo {
-  struct Stopped {
+  struct Process {
     std::uint32_t pid = 0;
-    int signal = 0;
+    int stop_signal = 0;
   };
-  std::vector<Stopped> stopped;
+  std::vector<Process> processes;
 };
 
-using Step =
-    std::variant<Calls, Load, OpenTerminal, MakeTask, MakeThread, ClearMemory, Fill, FillFile,
-                 CopyPayload, WriteProc, BecomeZombie, EndHelper, ForgetChildren, SetThread, LetGo>;
+using Step = std::variant<Calls, Load, OpenTerminal, MakeTask, MakeThread, ClearMemory, Fill,
+                          MakeSegment, FillFile, CopyPayload, WriteProc, BecomeZombie, EndHelper,
+                          ForgetChildren, SetThread, LetGo>;
 
 /// What must be true of this machine; asked before the first step, all at once.
 struct FreePid {
@@ -207,8 +214,9 @@ struct SocketOrNothing {
   std::string path;
 };
 struct Capability {
-  unsigned number = 0;  // CAP_...
-  std::string why;      // "to choose the pids"
+  unsigned number = 0;   // CAP_...
+  unsigned or_else = 0;  // which does as well
+  std::string why;       // "to choose the pids"
 };
 using Expectation = std::variant<FreePid, FilePresent, SocketOrNothing, Capability>;
 
@@ -223,7 +231,10 @@ struct Plan {
   std::vector<std::string> notes;
 
   std::uint32_t root = 0;
+  std::uint32_t base = 0;       // one more than the highest descriptor of any task
   std::uint64_t workbench = 0;  // free in every task's layout and in the restorer's
+  /// By pid: a signal that is not pending there, to tell us that calls are made.
+  std::map<std::uint32_t, int> signals;
 };
 
 }  // namespace img::plan

@@ -122,6 +122,10 @@ void print_step(std::ostream& out, const Plan& plan, const Step& step) {
           [&](const Fill& one) {
             out << one.pid << " fill memory in " << one.ranges.size() << " mappings\n";
           },
+          [&](const MakeSegment& one) {
+            out << "restorer make shared memory of " << one.bytes
+                << " bytes = " << slot_text(one.file) << '\n';
+          },
           [&](const FillFile& one) {
             out << "restorer fill " << slot_text(one.file) << " from "
                 << model::image_file_name(one.pagemap) << ", " << one.bytes << " bytes\n";
@@ -148,10 +152,13 @@ void print_step(std::ostream& out, const Plan& plan, const Step& step) {
                 << hex(one.state.registers.sp) << ", mask " << hex(one.mask) << '\n';
           },
           [&](const LetGo& one) {
-            for (const LetGo::Stopped& stopped : one.stopped) {
-              out << stopped.pid << " stop by signal " << stopped.signal << '\n';
+            for (const LetGo::Process& process : one.processes) {
+              out << process.pid
+                  << (process.stop_signal == 0
+                          ? " go on"
+                          : " stop by signal " + std::to_string(process.stop_signal))
+                  << '\n';
             }
-            out << "restorer let all go\n";
           },
       },
       step);

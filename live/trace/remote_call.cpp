@@ -78,12 +78,38 @@ Result<RemoteCall> RemoteCall::begin(Tracee& tracee, const procfs::ProcDir& proc
   return out;
 }
 
+Result<RemoteCall> RemoteCall::begin_on(Tracee& tracee, const RemoteMemory& memory,
+                                        const Workbench& bench, const StubIdentity& identity) {
+  RemoteCall out(tracee, memory, CallSite{bench.start, bench.start + Workbench::kCodeBytes});
+  out.is_on_bench_ = true;
+  auto registers = tracee.registers();
+  if (!registers) {
+    out.tracee_ = nullptr;
+    return fail(std::move(registers).error());
+  }
+  out.stopped_ = *registers;
+  out.slot_ = arch::make_slot(out.stopped_, 0);
+  out.slot_.process = static_cast<std::uint32_t>(identity.process);
+  out.slot_.thread = static_cast<std::uint32_t>(identity.thread);
+  out.slot_.signal = static_cast<std::uint32_t>(identity.signal);
+  out.slot_.scratch = out.site_.scratch;
+  out.slot_.scratch_bytes = CallSite::kRecordBytes;
+  std::vector<std::byte> stub(arch::stub_bytes().begin(), arch::stub_bytes().end());
+  store_at(stub.data() + arch::slot_offset(), out.slot_);
+  if (auto written = memory.overwrite(bench.start, stub); !written) {
+    out.tracee_ = nullptr;
+    return fail(std::move(written).error());
+  }
+  return out;
+}
+
 RemoteCall::RemoteCall(RemoteCall&& other) noexcept
     : tracee_(std::exchange(other.tracee_, nullptr)),
       memory_(other.memory_),
       site_(other.site_),
       stopped_(other.stopped_),
       slot_(other.slot_),
+      is_on_bench_(other.is_on_bench_),
       limit_(other.limit_) {}
 
 RemoteCall::~RemoteCall() {
@@ -211,6 +237,10 @@ Result<void> RemoteCall::put_back() {
 }
 
 Result<void> RemoteCall::finish() {
+  if (is_on_bench_) {
+    tracee_ = nullptr;
+    return {};
+  }
   Result<void> unmapped;
   if (slot_.scratch != 0 && tracee_->is_stopped()) {
     const auto result = call(SYS_munmap, {slot_.scratch, slot_.scratch_bytes});

@@ -22,8 +22,30 @@
 
 namespace img::trace {
 
+/// Memory of ours in a task that is being made and has no program yet: code, then records, then
+/// data, all mapped before. Nothing is put back there.
+struct Workbench {
+  std::uint64_t start = 0;
+  static constexpr std::uint64_t kCodeBytes = 4096;
+  static constexpr std::uint64_t kDataBytes = 448 << 10;
+  static constexpr std::uint64_t kBytes = kCodeBytes + CallSite::kRecordBytes + kDataBytes;
+  [[nodiscard]] std::uint64_t data() const { return start + kCodeBytes + CallSite::kRecordBytes; }
+};
+
+/// As a task itself numbers processes, and with what it says that its calls are done.
+struct StubIdentity {
+  pid_t process = 0;
+  pid_t thread = 0;
+  int signal = 0;  // not pending, whatever its disposition
+};
+
 class RemoteCall {
  public:
+  /// On a workbench: of a task that we made, and that dies with us. `memory` may be that of any
+  /// task with the same address space.
+  [[nodiscard]] static Result<RemoteCall> begin_on(Tracee& tracee, const RemoteMemory& memory,
+                                                   const Workbench& bench,
+                                                   const StubIdentity& identity);
   /// `tracee` is stopped (bring_to_stop) and outlives this, as `memory` does. At most one per
   /// process at a time: its threads share the place.
   [[nodiscard]] static Result<RemoteCall> begin(Tracee& tracee, const procfs::ProcDir& process,
@@ -67,6 +89,7 @@ class RemoteCall {
   CallSite site_;
   arch::Registers stopped_;  // as the task was found, and is to be again
   arch::StubSlot slot_{};
+  bool is_on_bench_ = false;
   std::chrono::milliseconds limit_{10'000};
 };
 

@@ -30,6 +30,9 @@ std::uint64_t option_bits(const SeizeOptions& options) {
   if (options.suspend_seccomp) {
     bits |= PTRACE_O_SUSPEND_SECCOMP;
   }
+  if (options.exit_kill) {
+    bits |= PTRACE_O_EXITKILL;
+  }
   return bits;
 }
 
@@ -165,6 +168,20 @@ Result<void> Tracee::undo_interruption() {
 Result<void> Tracee::resume(int signal) {
   IMG_TRY(request(PTRACE_CONT, "CONT", 0, as_pointer(static_cast<std::uint64_t>(signal))));
   state_ = State::running;
+  return {};
+}
+
+Result<void> Tracee::run_one_call(const arch::Registers& at_call, Deadline deadline) {
+  IMG_TRY(set_registers(at_call));
+  for (const char* const end : {"enter", "leave"}) {
+    IMG_TRY(request(PTRACE_SYSCALL, "SYSCALL", 0, nullptr));
+    state_ = State::running;
+    IMG_ASSIGN(const Stop stop, wait(deadline));
+    if (stop.kind != StopKind::system_call) {
+      return fail(Fault::gone, "task " + std::to_string(tid_), std::string(end) + " a call",
+                  "it has " + describe(stop));
+    }
+  }
   return {};
 }
 

@@ -23,6 +23,8 @@ struct SeizeOptions {
   bool follow = false;
   /// Injected calls pass a filter that would kill. Needs CAP_SYS_ADMIN.
   bool suspend_seccomp = false;
+  /// The task is killed if this process ends before it is let go: of tasks that we made.
+  bool exit_kill = false;
 };
 
 struct RseqState {
@@ -68,9 +70,14 @@ class Tracee {
   /// task has been sent on towards it.
   [[nodiscard]] Result<bool> settle();
   [[nodiscard]] Result<void> resume(int signal = 0);
+  /// Runs the system call instruction that the registers point at, and stops before the task is
+  /// back in its program: the memory that holds the instruction may be what the call unmaps.
+  [[nodiscard]] Result<void> run_one_call(const arch::Registers& at_call, Deadline deadline);
   /// Lets go. A signal that was about to be delivered is delivered; a task that was stopped stays
   /// stopped. A task that cannot be stopped within 100 ms is let go when this thread ends.
   void release();
+  /// The signal that is being delivered was ours: it is not passed on.
+  void drop_signal() { last_stop_ = {StopKind::interrupted, 0}; }
 
   // All below: of a stopped task.
   [[nodiscard]] Result<arch::Registers> registers() const;

@@ -36,6 +36,7 @@ constexpr std::array kRooms = {
     Room{"libimg/convert/", 6},
     Room{"tools/frame/", 7},
     Room{"tools/live_", kLive + 4},
+    Room{"tools/live_", kLive + 5},
     Room{"tools/", 8},
     Room{"live/arch/", kLive},
     Room{"live/state/", kLive},

@@ -25,6 +25,9 @@ struct Streams {
   unsigned patience_ms = 1000;  // how long work lasts before it is worth a line
   /// Set when the tool has to end: the number of the signal. Long work asks now and then.
   const std::atomic<int>* signal = nullptr;
+  /// From now on TERM, INT, HUP, QUIT, USR1 and USR2 do not end the tool but are told, in a thread
+  /// of its own. Empty where a tool has no signals, in a test.
+  std::function<void(std::function<void(int)>)> divert_signals;
 
   [[nodiscard]] int ending_signal() const { return signal == nullptr ? 0 : signal->load(); }
 };

@@ -10,6 +10,7 @@
 #include <condition_variable>
 #include <cstdlib>
 #include <ctime>
+#include <functional>
 #include <mutex>
 #include <thread>
 
@@ -29,7 +30,7 @@ class SignalWatch {
     ::signal(SIGPIPE, SIG_IGN);  // a write then fails with EPIPE, which ends the tool silently
     ::signal(SIGXFSZ, SIG_IGN);  // likewise with EFBIG, which is said
     sigemptyset(&set_);
-    for (const int number : {SIGINT, SIGTERM, SIGHUP}) {
+    for (const int number : {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2}) {
       sigaddset(&set_, number);
     }
     // Blocked in every thread that comes after.
@@ -38,6 +39,10 @@ class SignalWatch {
   }
 
   [[nodiscard]] const std::atomic<int>& signal() const { return signal_; }
+  void divert(std::function<void(int)> to) {
+    const std::lock_guard lock(mutex_);
+    to_ = std::move(to);
+  }
   void tool_has_ended() {
     {
       const std::lock_guard lock(mutex_);
@@ -47,9 +52,32 @@ class SignalWatch {
   }
 
  private:
+  bool is_diverted(int number) {
+    const std::lock_guard lock(mutex_);
+    if (to_) {
+      to_(number);
+    }
+    return static_cast<bool>(to_);
+  }
+
+  // Those that end a program as they always do, where nobody has asked for them.
+  static void end_by(int number) {
+    ::signal(number, SIG_DFL);
+    sigset_t one;
+    sigemptyset(&one);
+    sigaddset(&one, number);
+    ::raise(number);
+    pthread_sigmask(SIG_UNBLOCK, &one, nullptr);
+  }
+
   void watch() {
     int number = 0;
-    sigwait(&set_, &number);
+    do {
+      sigwait(&set_, &number);
+    } while (is_diverted(number));
+    if (number == SIGQUIT || number == SIGUSR1 || number == SIGUSR2) {
+      end_by(number);
+    }
     signal_ = number;
     std::unique_lock lock(mutex_);
     if (changed_.wait_for(lock, std::chrono::milliseconds(500), [this] { return ended_; })) {
@@ -64,6 +92,7 @@ class SignalWatch {
   std::mutex mutex_;
   std::condition_variable changed_;
   bool ended_ = false;
+  std::function<void(int)> to_;
 };
 
 std::uint64_t realtime_ns() {
@@ -119,6 +148,7 @@ int tool_main(Program& program, int argc, char** argv) {
   streams.err = &err;
   streams.now_ns = realtime_ns;
   streams.signal = &watch.signal();
+  streams.divert_signals = [](std::function<void(int)> to) { watch.divert(std::move(to)); };
   look_at_terminal(streams);
   const int code = run_tool(program, {argv + 1, argv + (argc > 0 ? argc : 1)}, streams);
   err.flush();

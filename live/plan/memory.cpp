@@ -1,0 +1,313 @@
+// SPDX-License-Identifier: MIT
+#include "live/plan/memory.h"
+
+#include <linux/prctl.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+
+#include <algorithm>
+
+#include "libimg/base/units.h"
+#include "libimg/model/address_space.h"
+#include "live/plan/vma.h"
+
+namespace img::plan {
+namespace {
+
+using schema::VmaEntry;
+
+constexpr std::uint64_t kPage = 4096;
+constexpr std::uint64_t kUserEnd = 0x7fff'ffff'f000;
+constexpr std::uint64_t kWorkbenchBytes = 512 << 10;
+constexpr std::uint64_t kLargestSegment = std::uint64_t{1} << 46;
+constexpr int kMapVdso64 = 0x2003;       // ARCH_MAP_VDSO_64
+constexpr int kGuardInstall = 102;       // MADV_GUARD_INSTALL
+constexpr std::uint32_t kDroppable = 8;  // MAP_DROPPABLE, a type of its own
+constexpr std::uint32_t kHugePageSize = 0x3fU << 26;
+constexpr std::uint32_t kKnownFlags = MAP_SHARED | MAP_PRIVATE | kDroppable | MAP_ANONYMOUS |
+                                      MAP_GROWSDOWN | MAP_LOCKED | MAP_NORESERVE | MAP_HUGETLB |
+                                      kHugePageSize;
+
+std::string name_of(const TaskImage& task) {
+  return "mm-" + std::to_string(task.pid()) + ".img";
+}
+
+std::string text_of(const VmaEntry& vma) {
+  return hex(vma.start()) + "-" + hex(vma.end());
+}
+
+Result<void> unsupported(const TaskImage& task, const VmaEntry& vma, const char* what) {
+  return fail(Fault::unsupported, "process " + std::to_string(task.pid()),
+              "mapping " + text_of(vma), what);
+}
+
+// What is refused, by kind; empty: nothing.
+const char* refused_kind(const VmaEntry& vma) {
+  if (has(vma, kVmaSysvIpc)) {
+    return "System V shared memory is not restored yet";
+  }
+  if (has(vma, kVmaSocket)) {
+    return "memory of a packet socket is not restored";
+  }
+  if (has(vma, kVmaAioRing)) {
+    return "an asynchronous I/O context (io_setup) is not restored yet";
+  }
+  if (has(vma, kVmaShadowStack)) {
+    return "shadow stacks are not restored";
+  }
+  return nullptr;
+}
+
+bool needs_write(const VmaEntry& vma, bool has_pages) {
+  return has_pages && (vma.prot() & PROT_WRITE) == 0;
+}
+
+}  // namespace
+
+Result<void> MemoryPlanner::check_mappings(const TaskImage& task) {
+  std::uint64_t last = 0;
+  for (const VmaEntry* vma : *task.mm->vmas()) {
+    if (has(*vma, kVmaVsyscall)) {
+      continue;
+    }
+    const bool odd = vma->start() % kPage != 0 || vma->end() % kPage != 0 ||
+                     vma->pgoff() % kPage != 0 || vma->start() >= vma->end() ||
+                     vma->end() > kUserEnd || vma->start() < facts_.lowest_address;
+    // Guard regions come behind the others, and lie inside of them.
+    if (odd || (!has(*vma, kVmaGuard) && vma->start() < last)) {
+      return fail(Fault::corrupt, name_of(task), "mapping " + text_of(*vma),
+                  "impossible here, or over another one");
+    }
+    if (const char* reason = refused_kind(*vma); reason != nullptr) {
+      builder_.refuse(unsupported(task, *vma, reason).error());
+    }
+    if (!has(*vma, kVmaGuard)) {
+      last = vma->end();
+      occupied_.push_back({vma->start(), vma->end()});
+    }
+  }
+  return check_vdso(task);
+}
+
+// The program knows addresses in the vdso, so it must be the same code at the same place.
+Result<void> MemoryPlanner::check_vdso(const TaskImage& task) {
+  const VmaEntry* vdso = nullptr;
+  std::uint64_t vvar_bytes = 0;
+  for (const VmaEntry* vma : *task.mm->vmas()) {
+    vdso = has(*vma, kVmaVdso) ? vma : vdso;
+    vvar_bytes += has(*vma, kVmaVvar) ? vma->end() - vma->start() : 0;
+  }
+  if (vdso == nullptr) {
+    return {};
+  }
+  const auto differs = [&](const char* how) {
+    builder_.refuse(make_error(Fault::conflict, "process " + std::to_string(task.pid()), "vdso",
+                               std::string("this kernel's is ") + how,
+                               "restore it under the kernel it was dumped under"));
+    return Result<void>();
+  };
+  const std::uint64_t bytes = vdso->end() - vdso->start();
+  if (vvar_bytes != facts_.vvar_bytes || bytes != facts_.vdso_bytes) {
+    return differs("of another size");
+  }
+  model::AddressSpace space(reader_, {model::Kind::pagemap, task.pid()});
+  IMG_ASSIGN(const model::MemoryRange pages, space.read(vdso->start(), bytes));
+  const Bytes known = pages.known_head();
+  const std::size_t compared = std::min(known.size(), facts_.vdso.size());
+  if (!std::equal(known.begin(), known.begin() + static_cast<std::ptrdiff_t>(compared),
+                  facts_.vdso.begin())) {
+    return differs("another one");
+  }
+  return {};
+}
+
+Result<void> MemoryPlanner::choose_workbench() {
+  occupied_.insert(occupied_.end(), facts_.mappings.begin(), facts_.mappings.end());
+  std::sort(occupied_.begin(), occupied_.end(),
+            [](const Range& a, const Range& b) { return a.start < b.start; });
+  std::uint64_t at = std::max<std::uint64_t>(round_up(facts_.lowest_address, kPage), 1 << 20);
+  for (const Range& one : occupied_) {
+    // Well clear of a stack, which may want to grow.
+    if (one.start > at && one.start - at >= 4 * kWorkbenchBytes) {
+      break;
+    }
+    at = std::max(at, one.end);
+  }
+  if (kUserEnd - at < kWorkbenchBytes) {
+    return fail(Fault::limit, "address space", "", "there is no free place in all tasks");
+  }
+  builder_.plan().workbench = at;
+  return {};
+}
+
+Result<void> MemoryPlanner::check() {
+  for (const TaskImage& task : image_.tasks()) {
+    IMG_TRY(check_mappings(task));
+  }
+  return choose_workbench();
+}
+
+Result<void> MemoryPlanner::make_segments() {
+  std::map<std::uint64_t, std::uint64_t> sizes;
+  for (const TaskImage& task : image_.tasks()) {
+    for (const VmaEntry* vma : *task.mm->vmas()) {
+      if (!has(*vma, kVmaAnonShared) || has_file(*vma)) {
+        continue;
+      }
+      if (vma->pgoff() > kLargestSegment) {
+        return fail(Fault::corrupt, name_of(task), "mapping " + text_of(*vma), "impossible offset");
+      }
+      std::uint64_t& size = sizes[vma->shmid()];
+      size = std::max(size, vma->pgoff() + (vma->end() - vma->start()));
+    }
+  }
+  for (const auto& [id, bytes] : sizes) {
+    const Slot segment = builder_.new_slot();
+    builder_.step(MakeSegment{segment, bytes});
+    builder_.step(FillFile{segment, {model::Kind::pagemap_shmem, id}, bytes});
+    segments_.emplace(id, segment);
+  }
+  return {};
+}
+
+Result<void> MemoryPlanner::find_pages(const TaskImage& task) {
+  if (pages_of_ == &task) {
+    return {};
+  }
+  const auto& vmas = *task.mm->vmas();
+  pages_of_ = &task;
+  has_pages_.assign(vmas.size(), false);
+  return model::for_each_run(
+      reader_, {model::Kind::pagemap, task.pid()}, [&](const model::PageRun& run) {
+        const auto end = run.address + run.pages * kPage;
+        auto vma = std::partition_point(vmas.begin(), vmas.end(), [&](const VmaEntry* one) {
+          return !has(*one, kVmaGuard) && one->end() <= run.address;
+        });
+        for (; vma != vmas.end() && !has(**vma, kVmaGuard) && (*vma)->start() < end; ++vma) {
+          has_pages_[static_cast<std::size_t>(vma - vmas.begin())] = true;
+        }
+      });
+}
+
+Result<Value> MemoryPlanner::object_of(const VmaEntry& vma) {
+  if (has_file(vma)) {
+    IMG_ASSIGN(const Slot slot, files_.slot_for_mapping(static_cast<std::uint32_t>(vma.shmid()),
+                                                        vma.fdflags().value_or(0)));
+    return Value(slot);
+  }
+  if (has(vma, kVmaAnonShared)) {
+    return Value(segments_.at(vma.shmid()));
+  }
+  return Value(-1);
+}
+
+Result<void> MemoryPlanner::map_one(const TaskImage& task, std::uint32_t index) {
+  const VmaEntry& vma = *task.mm->vmas()->Get(index);
+  IMG_ASSIGN(const Value object, object_of(vma));
+  std::uint32_t flags = (vma.flags() & kKnownFlags) | MAP_FIXED_NOREPLACE;
+  if (object.kind == Value::Kind::result) {
+    flags &= ~static_cast<std::uint32_t>(MAP_ANONYMOUS);
+  }
+  const std::uint32_t prot =
+      vma.prot() | (needs_write(vma, has_pages_[index]) ? static_cast<unsigned>(PROT_WRITE) : 0U);
+  builder_.call({task.pid()}, SYS_mmap,
+                {vma.start(), vma.end() - vma.start(), prot, flags, object, vma.pgoff()},
+                "map " + text_of(vma));
+  return {};
+}
+
+Result<void> MemoryPlanner::map(const TaskImage& task) {
+  IMG_TRY(find_pages(task));
+  std::uint64_t vdso = 0;
+  std::uint64_t vvar_bytes = 0;
+  for (std::uint32_t i = 0; i < task.mm->vmas()->size(); ++i) {
+    const VmaEntry& vma = *task.mm->vmas()->Get(i);
+    vvar_bytes += has(vma, kVmaVvar) ? vma.end() - vma.start() : 0;
+    vdso = has(vma, kVmaVdso) ? vma.start() : vdso;
+    if (!is_special(vma)) {
+      IMG_TRY(map_one(task, i));
+    }
+  }
+  if (vdso != 0) {
+    // Both, one behind the other; asked for by the place of the first.
+    builder_.call({task.pid()}, SYS_arch_prctl, {kMapVdso64, vdso - vvar_bytes}, "map the vdso");
+  }
+  return {};
+}
+
+void MemoryPlanner::advise(const TaskImage& task, const VmaEntry& vma) {
+  const std::uint64_t bytes = vma.end() - vma.start();
+  if (has(vma, kVmaGuard)) {
+    builder_.call({task.pid()}, SYS_madvise, {vma.start(), bytes, kGuardInstall},
+                  "guard region " + text_of(vma));
+    return;
+  }
+  const std::uint64_t advice = is_special(vma) ? 0 : vma.madv().value_or(0);
+  for (unsigned bit = 0; bit < 64; ++bit) {
+    if ((advice >> bit & 1) != 0) {
+      builder_.call({task.pid()}, SYS_madvise, {vma.start(), bytes, bit},
+                    "advice for " + text_of(vma));
+    }
+  }
+}
+
+Result<void> MemoryPlanner::fill(const TaskImage& task) {
+  IMG_TRY(find_pages(task));
+  Fill step{task.pid(), {}};
+  const auto& vmas = *task.mm->vmas();
+  for (flatbuffers::uoffset_t i = 0; i < vmas.size(); ++i) {
+    const VmaEntry& vma = *vmas[i];
+    if (!has_pages_[i] || !is_private(vma)) {
+      continue;
+    }
+    if (!step.ranges.empty() && step.ranges.back().end == vma.start()) {
+      step.ranges.back().end = vma.end();
+    } else {
+      step.ranges.push_back({vma.start(), vma.end()});
+    }
+  }
+  builder_.step(std::move(step));
+  for (flatbuffers::uoffset_t i = 0; i < vmas.size(); ++i) {
+    if (!is_special(*vmas[i]) && needs_write(*vmas[i], has_pages_[i])) {
+      builder_.call({task.pid()}, SYS_mprotect,
+                    {vmas[i]->start(), vmas[i]->end() - vmas[i]->start(), vmas[i]->prot()},
+                    "protect " + text_of(*vmas[i]));
+    }
+  }
+  for (const VmaEntry* vma : vmas) {
+    advise(task, *vma);
+  }
+  return {};
+}
+
+Result<void> MemoryPlanner::describe(const TaskImage& task) {
+  const schema::MmEntry& mm = *task.mm;
+  const auto* words = mm.mm_saved_auxv();
+  const std::size_t auxv_bytes = words == nullptr ? 0 : words->size() * sizeof(std::uint64_t);
+  const DataId auxv = builder_.data(
+      words == nullptr ? Bytes() : std::as_bytes(std::span(words->data(), words->size())));
+  IMG_ASSIGN(const Slot exe, files_.slot_of(mm.exe_file_id()));
+  prctl_mm_map map{};
+  map.start_code = mm.mm_start_code();
+  map.end_code = mm.mm_end_code();
+  map.start_data = mm.mm_start_data();
+  map.end_data = mm.mm_end_data();
+  map.start_brk = mm.mm_start_brk();
+  map.brk = mm.mm_brk();
+  map.start_stack = mm.mm_start_stack();
+  map.arg_start = mm.mm_arg_start();
+  map.arg_end = mm.mm_arg_end();
+  map.env_start = mm.mm_env_start();
+  map.env_end = mm.mm_env_end();
+  map.auxv_size = static_cast<std::uint32_t>(auxv_bytes);
+  const DataId block = builder_.object(
+      map, {{offsetof(prctl_mm_map, auxv), 8, auxv}, {offsetof(prctl_mm_map, exe_fd), 4, exe}});
+  builder_.call({task.pid()}, SYS_prctl, {PR_SET_MM, PR_SET_MM_MAP, block, sizeof map, 0},
+                "describe the address space");
+  if (mm.thp_disabled().value_or(false)) {
+    builder_.call({task.pid()}, SYS_prctl, {PR_SET_THP_DISABLE, 1, 0, 0, 0}, "no huge pages");
+  }
+  return {};
+}
+
+}  // namespace img::plan

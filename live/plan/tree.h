@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: MIT
+// The processes of a plan: who makes whom, when, in which session and group. Memory, files and
+// threads are others' business; a zombie is made here as a task and ends later.
+#pragma once
+
+#include <vector>
+
+#include "libimg/base/result.h"
+#include "live/plan/builder.h"
+#include "live/plan/facts.h"
+#include "live/plan/restore_image.h"
+
+namespace img::plan {
+
+/// Steps that make the tree; when they are over, every recorded process is there with its session
+/// and group. The tasks that have had a child of ours end: they are to forget its SIGCHLD.
+[[nodiscard]] Result<std::vector<Actor>> plan_tree(PlanBuilder& builder, const RestoreImage& image,
+                                                   const HostFacts& facts,
+                                                   const PlanOptions& options);
+
+}  // namespace img::plan

@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: MIT
+// What VmaEntry.status and .flags say.
+#pragma once
+
+#include <cstdint>
+
+#include "schema/mm_generated.h"
+
+namespace img::plan {
+
+enum VmaStatus : std::uint32_t {
+  kVmaVsyscall = 0x4,
+  kVmaVdso = 0x8,
+  kVmaFilePrivate = 0x40,
+  kVmaFileShared = 0x80,
+  kVmaAnonShared = 0x100,
+  kVmaAnonPrivate = 0x200,
+  kVmaSysvIpc = 0x400,
+  kVmaSocket = 0x800,
+  kVmaVvar = 0x1000,
+  kVmaAioRing = 0x2000,
+  kVmaMemfd = 0x4000,
+  kVmaShadowStack = 0x8000,
+  kVmaGuard = 0x10000,
+  kVmaUprobes = 0x20000,
+};
+
+[[nodiscard]] inline bool has(const schema::VmaEntry& vma, std::uint32_t status) {
+  return (vma.status() & status) != 0;
+}
+/// No mapping that a plan makes by mmap.
+[[nodiscard]] inline bool is_special(const schema::VmaEntry& vma) {
+  return has(vma, kVmaVsyscall | kVmaVdso | kVmaVvar | kVmaGuard | kVmaUprobes);
+}
+/// Its pages are in the task's own pagemap.
+[[nodiscard]] inline bool is_private(const schema::VmaEntry& vma) {
+  return !is_special(vma) && has(vma, kVmaFilePrivate | kVmaAnonPrivate);
+}
+[[nodiscard]] inline bool has_file(const schema::VmaEntry& vma) {
+  return has(vma, kVmaFilePrivate | kVmaFileShared);
+}
+
+}  // namespace img::plan

@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: MIT
+#include "live/restore/contents.h"
+
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <vector>
+
+#include "libimg/base/file.h"
+#include "libimg/base/units.h"
+#include "libimg/model/address_space.h"
+
+namespace img::restore {
+namespace {
+
+constexpr std::uint64_t kPage = 4096;
+constexpr std::size_t kSmallPiece = 64 << 10;  // what is copied once more to save a call
+constexpr std::size_t kGathered = 256 << 10;
+constexpr std::size_t kMostPieces = 256;
+
+Failure lost(std::uint64_t address, std::uint64_t bytes) {
+  return fail(Fault::missing, "image", "memory at " + hex(address),
+              std::to_string(bytes) + " bytes are in none of its parents");
+}
+
+// Small pieces are gathered: a call each would cost more than copying them.
+class MemoryFiller : public model::MemorySink {
+ public:
+  MemoryFiller(std::span<const plan::Range> ranges, const trace::RemoteMemory& memory)
+      : ranges_(ranges), memory_(memory) {
+    gathered_.reserve(kGathered);
+  }
+
+  Result<void> memory(std::uint64_t address, Bytes bytes) override {
+    const std::uint64_t end = address + bytes.size();
+    auto range = std::partition_point(ranges_.begin(), ranges_.end(),
+                                      [&](const plan::Range& one) { return one.end <= address; });
+    for (; range != ranges_.end() && range->start < end; ++range) {
+      const std::uint64_t from = std::max(range->start, address);
+      const std::uint64_t to = std::min(range->end, end);
+      IMG_TRY(write(from, bytes.subspan(from - address, to - from)));
+    }
+    return {};
+  }
+  Result<void> missing(std::uint64_t address, std::uint64_t bytes) override {
+    return lost(address, bytes);
+  }
+  Result<void> flush() {
+    if (pieces_.empty()) {
+      return {};
+    }
+    const iovec local{gathered_.data(), gathered_.size()};
+    const ssize_t got =
+        ::process_vm_writev(memory_.pid(), &local, 1, pieces_.data(), pieces_.size(), 0);
+    if (got != static_cast<ssize_t>(gathered_.size())) {
+      IMG_TRY(flush_one_by_one());
+    }
+    pieces_.clear();
+    gathered_.clear();
+    return {};
+  }
+
+ private:
+  Result<void> write(std::uint64_t address, Bytes bytes) {
+    if (bytes.size() > kSmallPiece) {
+      return memory_.write(address, bytes);
+    }
+    if (pieces_.size() == kMostPieces || gathered_.size() + bytes.size() > kGathered) {
+      IMG_TRY(flush());
+    }
+    gathered_.insert(gathered_.end(), bytes.begin(), bytes.end());
+    pieces_.push_back({reinterpret_cast<void*>(address), bytes.size()});
+    return {};
+  }
+  Result<void> flush_one_by_one() {
+    std::size_t at = 0;
+    for (const iovec& piece : pieces_) {
+      IMG_TRY(memory_.overwrite(reinterpret_cast<std::uint64_t>(piece.iov_base),
+                                Bytes(gathered_).subspan(at, piece.iov_len)));
+      at += piece.iov_len;
+    }
+    return {};
+  }
+
+  std::span<const plan::Range> ranges_;
+  const trace::RemoteMemory& memory_;
+  std::vector<std::byte> gathered_;
+  std::vector<iovec> pieces_;
+};
+
+class FileFiller : public model::MemorySink {
+ public:
+  FileFiller(int file, std::uint64_t bytes) : file_(file), bytes_(bytes) {}
+  Result<void> memory(std::uint64_t address, Bytes bytes) override {
+    if (address >= bytes_) {
+      return {};
+    }
+    const std::uint64_t inside = std::min<std::uint64_t>(bytes.size(), bytes_ - address);
+    return write_at(file_, address, bytes.first(inside), "shared memory");
+  }
+  Result<void> missing(std::uint64_t address, std::uint64_t bytes) override {
+    return lost(address, bytes);
+  }
+
+ private:
+  int file_;
+  std::uint64_t bytes_;
+};
+
+Result<void> append(int file, Bytes bytes, const std::string& what) {
+  while (!bytes.empty()) {
+    const ssize_t put = ::write(file, bytes.data(), bytes.size());
+    if (put < 0 && errno == EINTR) {
+      continue;
+    }
+    if (put <= 0) {
+      return fail(sys_error(put < 0 ? errno : EAGAIN, what, ""));
+    }
+    bytes = bytes.subspan(static_cast<std::size_t>(put));
+  }
+  return {};
+}
+
+class PayloadCopier : public model::RecordSink {
+ public:
+  PayloadCopier(const plan::CopyPayload& step, int file) : step_(step), file_(file) {}
+  Result<void> record(const model::Record& record) override {
+    if (record.key.seq != step_.record.seq) {
+      return {};
+    }
+    std::uint64_t at = step_.offset;
+    for (const Bytes part : record.payload.parts) {
+      if (step_.offset == plan::CopyPayload::kAppend) {
+        IMG_TRY(append(file_, part, step_.what));
+      } else {
+        IMG_TRY(write_at(file_, at, part, step_.what));
+        at += part.size();
+      }
+    }
+    return {};
+  }
+
+ private:
+  const plan::CopyPayload& step_;
+  int file_;
+};
+
+}  // namespace
+
+Result<void> fill_memory(model::ImageReader& image, std::uint32_t pid,
+                         std::span<const plan::Range> ranges, const trace::RemoteMemory& memory) {
+  if (ranges.empty()) {
+    return {};
+  }
+  model::AddressSpace space(image, {model::Kind::pagemap, pid});
+  MemoryFiller filler(ranges, memory);
+  IMG_TRY(space.visit(ranges.front().start, ranges.back().end, filler));
+  return filler.flush();
+}
+
+Result<void> fill_file(model::ImageReader& image, model::FileKey pagemap, std::uint64_t bytes,
+                       int file) {
+  model::AddressSpace space(image, pagemap);
+  FileFiller filler(file, bytes);
+  return space.visit(0, round_up(bytes, kPage), filler);
+}
+
+Result<void> copy_payload(model::ImageReader& image, const plan::CopyPayload& step, int file) {
+  PayloadCopier copier(step, file);
+  return image.read(step.record.file, copier);
+}
+
+}  // namespace img::restore

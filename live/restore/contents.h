@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: MIT
+// Memory and other bytes of an image on their way into tasks and files.
+#pragma once
+
+#include <span>
+
+#include "libimg/base/result.h"
+#include "libimg/model/record.h"
+#include "live/plan/plan.h"
+#include "live/trace/remote_memory.h"
+
+namespace img::restore {
+
+/// Pages of process `pid` of the image that lie in `ranges` (ascending), into memory that is
+/// mapped and writable there.
+[[nodiscard]] Result<void> fill_memory(model::ImageReader& image, std::uint32_t pid,
+                                       std::span<const plan::Range> ranges,
+                                       const trace::RemoteMemory& memory);
+/// Pages of a shared object below `bytes`, into a file.
+[[nodiscard]] Result<void> fill_file(model::ImageReader& image, model::FileKey pagemap,
+                                     std::uint64_t bytes, int file);
+[[nodiscard]] Result<void> copy_payload(model::ImageReader& image, const plan::CopyPayload& step,
+                                        int file);
+
+}  // namespace img::restore

@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: MIT
+#include "live/restore/host.h"
+
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <algorithm>
+
+#include "live/procfs/proc_dir.h"
+#include "live/trace/call_site.h"
+
+namespace img::restore {
+namespace {
+
+constexpr int kTimerRestoreIds = 77;  // PR_TIMER_CREATE_RESTORE_IDS
+constexpr int kTimerRestoreIdsGet = 2;
+constexpr unsigned kSysAdmin = 21;
+constexpr unsigned kMostCapabilities = 64;
+
+plan::Credentials credentials_of(const procfs::Status& status) {
+  plan::Credentials out;
+  out.uids = status.uids;
+  out.gids = status.gids;
+  out.groups = status.groups;
+  std::sort(out.groups.begin(), out.groups.end());
+  out.inheritable = status.cap_inheritable;
+  out.permitted = status.cap_permitted;
+  out.effective = status.cap_effective;
+  out.bounding = status.cap_bounding;
+  out.ambient = status.cap_ambient;
+  out.securebits = static_cast<std::uint32_t>(::prctl(PR_GET_SECUREBITS, 0, 0, 0, 0));
+  out.no_new_privs = status.no_new_privs;
+  return out;
+}
+
+unsigned last_capability() {
+  unsigned last = 0;
+  while (last + 1 < kMostCapabilities && ::prctl(PR_CAPBSET_READ, last + 1, 0, 0, 0) >= 0) {
+    ++last;
+  }
+  return last;
+}
+
+Result<void> read_mappings(const procfs::ProcDir& self, plan::HostFacts& facts) {
+  IMG_ASSIGN(const auto maps, self.maps());
+  for (const procfs::Mapping& one : maps) {
+    facts.mappings.push_back({one.start, one.end});
+    if (one.path == "[vvar]" || one.path == "[vvar_vclock]") {
+      facts.vvar_bytes += one.bytes();
+    }
+    if (one.path == "[vdso]") {
+      const auto* at = reinterpret_cast<const std::byte*>(one.start);
+      const Bytes all(at, one.bytes());
+      IMG_ASSIGN(const std::uint64_t used, trace::unused_from(all));
+      facts.vdso_bytes = one.bytes();
+      facts.vdso.assign(at, at + std::min<std::uint64_t>(used, all.size()));
+    }
+  }
+  return {};
+}
+
+}  // namespace
+
+Result<plan::HostFacts> ask_host() {
+  plan::HostFacts facts;
+  IMG_ASSIGN(const auto self, procfs::ProcDir::open(::getpid()));
+  IMG_ASSIGN(const procfs::Status status, self.status());
+  facts.session = static_cast<std::uint32_t>(::getsid(0));
+  facts.group = static_cast<std::uint32_t>(::getpgrp());
+  facts.credentials = credentials_of(status);
+  facts.last_capability = last_capability();
+  for (std::size_t i = 0; i < plan::kLimits; ++i) {
+    rlimit limit{};
+    ::getrlimit(static_cast<__rlimit_resource>(i), &limit);
+    facts.limits[i] = {limit.rlim_cur, limit.rlim_max};
+  }
+  IMG_TRY(read_mappings(self, facts));
+  facts.xsave = arch::XsaveLayout::of_this_cpu();
+  facts.has_timer_ids = ::prctl(kTimerRestoreIds, kTimerRestoreIdsGet, 0, 0, 0) >= 0;
+  facts.can_suspend_seccomp = (status.cap_effective >> kSysAdmin & 1) != 0 && status.seccomp == 0;
+  return facts;
+}
+
+}  // namespace img::restore

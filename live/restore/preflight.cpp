@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: MIT
+#include "live/restore/preflight.h"
+
+#include <fcntl.h>
+#include <fnmatch.h>
+#include <signal.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+
+#include "libimg/base/text.h"
+#include "libimg/base/unique_fd.h"
+#include "live/restore/build_id.h"
+
+namespace img::restore {
+namespace {
+
+class Preflight {
+ public:
+  Preflight(const plan::Credentials& ours, const PreflightOptions& options)
+      : ours_(ours), options_(options) {}
+
+  void ask(const plan::FreePid& expected);
+  void ask(const plan::FilePresent& expected);
+  void ask(const plan::SocketOrNothing& expected);
+  void ask(const plan::Capability& expected);
+  [[nodiscard]] std::vector<Error> take() { return std::move(reasons_); }
+
+ private:
+  [[nodiscard]] bool is_ignored(const std::string& rule, const std::string& path) const;
+  void refuse(const std::string& rule, const std::string& path, std::string what, std::string why,
+              const std::string& also = {});
+  void ask_build_id(const plan::FilePresent& expected, int file);
+
+  const plan::Credentials& ours_;
+  const PreflightOptions& options_;
+  std::vector<Error> reasons_;
+};
+
+bool Preflight::is_ignored(const std::string& rule, const std::string& path) const {
+  return std::any_of(options_.ignored.begin(), options_.ignored.end(), [&](const Ignored& one) {
+    return one.rule == rule &&
+           (one.glob.empty() || ::fnmatch(one.glob.c_str(), path.c_str(), 0) == 0);
+  });
+}
+
+void Preflight::refuse(const std::string& rule, const std::string& path, std::string what,
+                       std::string why, const std::string& also) {
+  if (!is_ignored(rule, path)) {
+    reasons_.push_back(make_error(Fault::conflict, escaped(path), std::move(what), std::move(why),
+                                  also + "--ignore " + rule + ":" + escaped(path)));
+  }
+}
+
+// A number may also be in use as that of a group or session whose leader has ended.
+void Preflight::ask(const plan::FreePid& expected) {
+  const auto pid = static_cast<pid_t>(expected.pid);
+  const std::string entry = "/proc/" + std::to_string(pid);
+  const bool is_there = ::access(entry.c_str(), F_OK) == 0;
+  if (is_there || ::kill(-pid, 0) == 0 || errno == EPERM) {
+    reasons_.push_back(make_error(Fault::conflict, "pid " + std::to_string(pid), "in use",
+                                  is_there ? "by a task" : "as a group or session",
+                                  "unshare -pfm --mount-proc live-restore ..."));
+  }
+}
+
+void Preflight::ask(const plan::Capability& expected) {
+  const auto has = [&](unsigned number) { return (ours_.effective >> number & 1) != 0; };
+  if (!has(expected.number) && !has(expected.or_else)) {
+    reasons_.push_back(make_error(Fault::denied, "capability " + std::to_string(expected.number),
+                                  "missing", expected.why, "run it as root"));
+  }
+}
+
+void Preflight::ask_build_id(const plan::FilePresent& expected, int file) {
+  const std::vector<std::byte> here = build_id_of(file);
+  const auto& there = expected.build_id;
+  // In the image the last word is filled up with zeros.
+  const bool equal = here.size() <= there.size() &&
+                     std::equal(here.begin(), here.end(), there.begin()) &&
+                     std::all_of(there.begin() + static_cast<std::ptrdiff_t>(here.size()),
+                                 there.end(), [](std::byte one) { return one == std::byte{0}; });
+  if (!here.empty() && !equal) {
+    refuse("REG-6", expected.path, "changed", "its build id is another one");
+  }
+}
+
+void Preflight::ask(const plan::FilePresent& expected) {
+  const std::string path = options_.root + expected.path;
+  struct stat found {};
+  if (::lstat(path.c_str(), &found) < 0 ||
+      (S_ISLNK(found.st_mode) && !S_ISLNK(expected.mode) && ::stat(path.c_str(), &found) < 0)) {
+    const int why = errno;
+    reasons_.push_back(sys_error(why, escaped(expected.path), "open"));
+    reasons_.back().hint = expected.hint;
+    return;
+  }
+  if (expected.mode != 0 && found.st_mode != expected.mode) {
+    refuse("REG-5", expected.path, "changed", "its type or permissions are others");
+  }
+  if (!S_ISREG(found.st_mode)) {
+    return;
+  }
+  const auto size = static_cast<std::uint64_t>(found.st_size);
+  if (expected.has_size && size != expected.size) {
+    refuse("REG-4", expected.path, "changed",
+           "it has " + std::to_string(size) + " bytes, not " + std::to_string(expected.size),
+           size > expected.size ? "--truncate " + escaped(expected.path) + " or " : "");
+  }
+  if (!expected.build_id.empty()) {
+    const UniqueFd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+    if (file.is_open()) {
+      ask_build_id(expected, file.get());
+    }
+  }
+}
+
+void Preflight::ask(const plan::SocketOrNothing& expected) {
+  const std::string path = options_.root + expected.path;
+  struct stat found {};
+  if (::lstat(path.c_str(), &found) < 0) {
+    return;
+  }
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  const bool fits = path.size() < sizeof address.sun_path;
+  path.copy(address.sun_path, sizeof address.sun_path - 1);
+  bool is_used = !S_ISSOCK(found.st_mode);
+  for (const int type : {SOCK_STREAM, SOCK_DGRAM, SOCK_SEQPACKET}) {
+    const UniqueFd asking(::socket(AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+    is_used = is_used || (fits && ::connect(asking.get(), reinterpret_cast<sockaddr*>(&address),
+                                            sizeof address) == 0);
+  }
+  if (is_used) {
+    reasons_.push_back(make_error(Fault::conflict, escaped(expected.path), "in use",
+                                  "a socket of the image is to be bound there"));
+  }
+}
+
+}  // namespace
+
+Ignored parse_ignored(const std::string& text) {
+  const std::size_t colon = text.find(':');
+  return {text.substr(0, colon), colon == std::string::npos ? "" : text.substr(colon + 1)};
+}
+
+std::vector<Error> preflight(const plan::Plan& plan, const plan::Credentials& ours,
+                             const PreflightOptions& options) {
+  Preflight preflight(ours, options);
+  for (const plan::Expectation& expected : plan.expectations) {
+    std::visit([&](const auto& one) { preflight.ask(one); }, expected);
+  }
+  return preflight.take();
+}
+
+}  // namespace img::restore

@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: MIT
+// Whether this machine is as a plan expects it: asked before the first step, everything at once.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "libimg/base/result.h"
+#include "live/plan/facts.h"
+#include "live/plan/plan.h"
+
+namespace img::restore {
+
+/// RULE[:GLOB] of --ignore.
+struct Ignored {
+  std::string rule;  // "REG-4"
+  std::string glob;  // of paths; empty: all
+};
+
+[[nodiscard]] Ignored parse_ignored(const std::string& text);
+
+struct PreflightOptions {
+  std::string root;  // paths are looked up below it
+  std::vector<Ignored> ignored;
+};
+
+/// Every reason not to start.
+[[nodiscard]] std::vector<Error> preflight(const plan::Plan& plan, const plan::Credentials& ours,
+                                           const PreflightOptions& options);
+
+}  // namespace img::restore

@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: MIT
+#include "live/restore/restore.h"
+
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "live/plan/make_plan.h"
+#include "live/restore/host.h"
+
+namespace img::restore {
+namespace {
+
+// Every file of the image is open here at once, above what the tasks use.
+void allow_many_files() {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
+    limit.rlim_cur = limit.rlim_max;
+    ::setrlimit(RLIMIT_NOFILE, &limit);
+  }
+}
+
+}  // namespace
+
+Result<Prepared> prepare(model::ImageReader& image, const RestoreOptions& options) {
+  IMG_ASSIGN(const plan::HostFacts facts, ask_host());
+  plan::FileOptions files = options.files;
+  const std::string root = files.root;
+  files.exists = [root](const std::string& path) {
+    return ::access((root + path).c_str(), F_OK) == 0;
+  };
+  files.shell_job = options.plan.shell_job;
+  IMG_ASSIGN(const auto planner, plan::ImageFiles::read(image, std::move(files)));
+  Prepared out;
+  IMG_ASSIGN(out.plan, plan::make_plan(image, facts, options.plan, *planner));
+  for (Error& reason : preflight(out.plan, facts.credentials, {root, options.ignored})) {
+    out.plan.refusals.push_back(std::move(reason));
+  }
+  return out;
+}
+
+Result<pid_t> execute(const Prepared& prepared, model::ImageReader& image,
+                      const RestoreOptions& options) {
+  allow_many_files();
+  Runner runner(prepared.plan, image, options.run);
+  return runner.run();
+}
+
+}  // namespace img::restore
