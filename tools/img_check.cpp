@@ -129,17 +129,21 @@ Restore ImgCheck::restore_of(const schema::ImageHeader& header) const {
 Result<check::Summary> ImgCheck::ask(const convert::Source& source, FindingReport& findings,
                                      Restore& restore) {
   check::DamageLog damage;
-  IMG_ASSIGN(const std::unique_ptr<model::ImageReader> image,
-             convert::open_image(source, {damage.sink()}));
-  restore = restore_of(image->header());
+  Result<std::unique_ptr<model::ImageReader>> image = convert::open_image(source, {damage.sink()});
+  if (!image) {
+    const check::Summary met = check::judge_unopened(source.place(), damage.take(), findings);
+    return met.errors > 0 ? Result<check::Summary>(met) : fail(std::move(image).error());
+  }
+  restore = restore_of((*image)->header());
   check::Options options;
   options.given = given_;
+  options.given.add(check::runtime_supply(**image));
   options.restorer = restore.restorer;
   options.damage = source.form == convert::Form::store ? nullptr : &damage;
   if (!ignored_.empty()) {
     options.most_per_rule = 0;  // what is only counted cannot be left out of the count
   }
-  return check::check(*image, options, findings);
+  return check::check(**image, options, findings);
 }
 
 void ImgCheck::could_not(Error error, frame::Call& call) {

@@ -31,6 +31,18 @@ std::string temporary_directory() {
   return given != nullptr && *given != '\0' ? given : "/tmp";
 }
 
+Result<UniqueFd> large_nameless_file() {
+  const char* const chosen = ::getenv("TMPDIR");
+  for (const char* folder : {chosen, "/var/tmp"}) {
+    if (folder != nullptr && *folder != '\0') {
+      if (Result<UniqueFd> file = nameless_file(folder)) {
+        return file;
+      }
+    }
+  }
+  return nameless_file("/tmp");
+}
+
 void Spool::clear() {
   memory_.clear();
   mapped_ = {};

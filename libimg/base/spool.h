@@ -16,6 +16,9 @@ namespace img {
 /// A file there that has no name and is gone when it is closed.
 [[nodiscard]] Result<UniqueFd> nameless_file(const std::string& directory);
 
+/// For what may be as large as an image: $TMPDIR, else /var/tmp, else /tmp.
+[[nodiscard]] Result<UniqueFd> large_nameless_file();
+
 class Spool final : public ByteSink {
  public:
   static constexpr std::size_t kInMemory = std::size_t{1} << 20;

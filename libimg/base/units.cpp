@@ -136,4 +136,36 @@ std::string compact_time(std::uint64_t realtime_ns) {
   return time_text(realtime_ns, "%Y%m%dT%H%M%SZ");
 }
 
+std::optional<std::uint64_t> parse_rfc3339(std::string_view text) {
+  std::tm parts{};
+  int used = 0;
+  const std::string copy(text.substr(0, 64));
+  if (std::sscanf(copy.c_str(), "%4d-%2d-%2dT%2d:%2d:%2d%n", &parts.tm_year, &parts.tm_mon,
+                  &parts.tm_mday, &parts.tm_hour, &parts.tm_min, &parts.tm_sec, &used) != 6) {
+    return std::nullopt;
+  }
+  parts.tm_year -= 1900;
+  parts.tm_mon -= 1;
+  std::string_view rest = std::string_view(copy).substr(static_cast<std::size_t>(used));
+  std::uint64_t ns = 0;
+  if (rest.starts_with('.')) {
+    std::uint64_t unit = kSecond;
+    for (rest.remove_prefix(1); !rest.empty() && rest[0] >= '0' && rest[0] <= '9';
+         rest.remove_prefix(1)) {
+      unit /= 10;
+      ns += static_cast<std::uint64_t>(rest[0] - '0') * unit;
+    }
+  }
+  int hours = 0;
+  int minutes = 0;
+  const bool is_utc = rest == "Z";
+  if (!is_utc && std::sscanf(std::string(rest).c_str(), "%3d:%2d", &hours, &minutes) != 2) {
+    return std::nullopt;
+  }
+  const int offset = hours * 3600 + (rest.starts_with('-') ? -60 : 60) * minutes;
+  const std::int64_t seconds = ::timegm(&parts) - offset;
+  return seconds < 0 ? std::nullopt
+                     : std::optional(static_cast<std::uint64_t>(seconds) * kSecond + ns);
+}
+
 }  // namespace img

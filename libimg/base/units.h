@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -33,6 +34,9 @@ inline constexpr std::uint64_t kSecond = 1'000'000'000;  // nanoseconds
 
 /// Nanoseconds of CLOCK_REALTIME as `2026-11-21T10:42:00Z`.
 [[nodiscard]] std::string rfc3339(std::uint64_t realtime_ns);
+/// `2026-11-21T10:42:00.5+01:00`, as programs write it; nothing for what is no such time, or before
+/// 1970.
+[[nodiscard]] std::optional<std::uint64_t> parse_rfc3339(std::string_view text);
 /// The same without punctuation, as names have it: `20261121T104200Z`.
 [[nodiscard]] std::string compact_time(std::uint64_t realtime_ns);
 

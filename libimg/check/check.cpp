@@ -13,7 +13,7 @@ constexpr RuleSetMaker kMakers[] = {
     set_rules,           tree_rules,   core_rules,     namespace_rules, memory_rules,
     shared_memory_rules, file_rules,   remap_rules,    pipe_rules,      socket_rules,
     tty_rules,           event_rules,  lock_rules,     mount_rules,     net_rules,
-    ipc_rules,           cgroup_rules, security_rules, need_rules,
+    ipc_rules,           cgroup_rules, security_rules, need_rules,      archive_rules,
 };
 
 /// Files are read in an order in which what is named comes before what names it, and a task's

@@ -63,4 +63,9 @@ struct Summary {
 [[nodiscard]] Result<Summary> check(model::ImageReader& image, const Options& options,
                                     FindingSink& findings);
 
+/// Of an image that could not be opened: what its reader met on the way (an archive that is cut
+/// short). Nothing met: all counts are 0.
+[[nodiscard]] Summary judge_unopened(const std::string& place,
+                                     const std::vector<criu::Damage>& met, FindingSink& findings);
+
 }  // namespace img::check

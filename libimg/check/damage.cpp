@@ -26,6 +26,12 @@ RuleId rule_of(DamageKind kind) {
     case DamageKind::pages_short:
     case DamageKind::pages_excess: return RuleId::PGM_4;
     case DamageKind::not_understood: return RuleId::PGM_9;
+    case DamageKind::member_outside: return RuleId::ARC_1;
+    case DamageKind::member_type: return RuleId::ARC_2;
+    case DamageKind::member_twice: return RuleId::ARC_3;
+    case DamageKind::archive_short: return RuleId::ARC_4;
+    case DamageKind::archive_limit: return RuleId::ARC_5;
+    case DamageKind::no_image: return RuleId::ARC_6;
     case DamageKind::trailing: return RuleId::SET_4;
     case DamageKind::unknown_field: return RuleId::SET_5;
   }
@@ -37,6 +43,19 @@ Severity severity_of(DamageKind kind) {
 }
 
 }  // namespace
+
+Summary judge_unopened(const std::string& place, const std::vector<Damage>& met,
+                       FindingSink& findings) {
+  Report report(findings, 0);
+  for (const Damage& damage : met) {
+    // What is wrong is the archive; damage.file is the member that shows it.
+    Where where{place, place.substr(place.rfind('/') + 1), 0, {}, damage.file, 0};
+    report.add(rule_of(damage.kind), std::move(where),
+               damage.file.empty() ? damage.text
+                                   : fmt::format("member '{}' {}", damage.file, damage.text));
+  }
+  return report.summary();
+}
 
 bool judge_damage(Report& report, model::ImageReader& image, FileKey file,
                   const std::vector<Damage>& met, std::optional<std::uint64_t> pages_id) {

@@ -10,6 +10,7 @@
 
 #include "libimg/base/result.h"
 #include "libimg/check/finding.h"
+#include "libimg/model/record.h"
 
 namespace img::check {
 
@@ -48,6 +49,9 @@ struct RuntimeSupply {
   /// What descriptors.json names: "pipe:[123]", "socket:[4]".
   std::vector<std::string> descriptors;
 };
+
+/// Of an image that came from a runtime's archive; nothing for all others.
+[[nodiscard]] RuntimeSupply runtime_supply(model::ImageReader& image);
 
 /// What a restore will be given.
 class Given {

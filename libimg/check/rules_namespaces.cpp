@@ -169,7 +169,13 @@ class NamespaceRules : public RuleSet {
     }
     const bool is_there =
         std::any_of(any_of.begin(), any_of.end(), [&](Kind kind) { return facts_.has(kind, ns); });
-    if (!is_there) {
+    if (!is_there && *any_of.begin() == Kind::netns) {
+      // What --empty-ns net leaves: criu takes a new, empty one.
+      facts_.report.add_plain(RuleId::IDS_5, Severity::note, facts_.at({Kind::netns, ns}),
+                              fmt::format("is not there: process {} gets an empty network "
+                                          "namespace ({} {})",
+                                          process.pid, field, ns));
+    } else if (!is_there) {
       facts_.report.add(RuleId::IDS_5, facts_.at({*any_of.begin(), ns}),
                         fmt::format("is not there, and process {} is in that namespace ({} {})",
                                     process.pid, field, ns));

@@ -64,7 +64,8 @@ Result<Outcome> convert(const Source& source, const Destination& destination,
   if (destination.form == Form::criu_file || destination.form == Form::json_file) {
     return convert_file(source, destination, options);
   }
-  IMG_ASSIGN(const std::unique_ptr<model::ImageReader> newest, open_image(source));
+  IMG_ASSIGN(const std::unique_ptr<model::ImageReader> newest,
+             open_image(source, {{}, options.stop}));
   if (destination.form == Form::core) {
     return write_cores(*newest, destination.path, options);
   }

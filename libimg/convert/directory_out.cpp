@@ -30,6 +30,11 @@ criu::WriterOptions writer_options(const ImageReader& image) {
   return options;
 }
 
+/// A directory has no place for them.
+bool is_of_archive(schema::Kind kind) {
+  return kind == schema::Kind::archive || kind == schema::Kind::archive_member;
+}
+
 /// A place for one level, and what writes files into it: one writer per thread.
 struct LevelOut {
   int directory;
@@ -66,6 +71,7 @@ Result<void> write_files(ImageReader& image, std::span<const FileKey> files, con
 Result<void> write_level(ImageReader& image, const LevelOut& out, const Options& options,
                          Copied& copied) {
   IMG_ASSIGN(std::vector<FileKey> files, image.files());
+  std::erase_if(files, [](FileKey file) { return is_of_archive(file.kind); });
   // What no pagemap stands for is appended to a pages file, so that comes after all pagemaps.
   const auto pages = std::ranges::stable_partition(
       files, [](FileKey file) { return file.kind != schema::Kind::pages; });

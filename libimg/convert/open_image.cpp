@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "libimg/convert/open_image.h"
 
+#include "libimg/archive/reader.h"
 #include "libimg/json/directory.h"
 #include "libimg/model/store_image.h"
 #include "libimg/store/catalogue.h"
@@ -21,6 +22,17 @@ Result<std::unique_ptr<model::ImageReader>> open_directory(const Source& source,
   return std::unique_ptr<model::ImageReader>(std::move(reader));
 }
 
+Result<std::unique_ptr<model::ImageReader>> open_archive(const Source& source,
+                                                         const OpenOptions& options) {
+  if (!source.image.empty()) {
+    return fail(Fault::usage, source.place(), "only images in a store have names");
+  }
+  const std::string name = source.path == "-" ? "standard input" : source.path;
+  IMG_ASSIGN(std::unique_ptr<archive::ArchiveReader> reader,
+             archive::ArchiveReader::open(source.bytes, name, {options.stop, options.on_damage}));
+  return std::unique_ptr<model::ImageReader>(std::move(reader));
+}
+
 }  // namespace
 
 Failure not_in_this_version(const std::string& thing, Form form) {
@@ -33,6 +45,7 @@ Result<std::unique_ptr<model::ImageReader>> open_image(const Source& source,
   switch (source.form) {
     case Form::criu:
     case Form::json: return open_directory(source, options);
+    case Form::archive: return open_archive(source, options);
     case Form::store: {
       IMG_ASSIGN(std::shared_ptr<const store::Store> store, store::Store::open(source.path));
       IMG_ASSIGN(std::unique_ptr<model::StoreImageReader> reader,

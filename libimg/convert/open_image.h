@@ -13,10 +13,11 @@ namespace img::convert {
 struct OpenOptions {
   /// Of a foreign image: told of all damage met, the harmless too.
   criu::DamageSink on_damage = {};
+  const std::atomic<int>* stop = nullptr;  // not 0: give up reading an archive
 };
 
 /// Of a store without a name: its newest image. A chain (a collection as chain_top() knows it) is
-/// its newest level. Not for single files, archives and OCI layouts.
+/// its newest level. Not for single files and OCI layouts.
 [[nodiscard]] Result<std::unique_ptr<model::ImageReader>> open_image(
     const Source& source, const OpenOptions& options = {});
 

@@ -1,34 +1,18 @@
 // SPDX-License-Identifier: MIT
 #include "libimg/convert/spool.h"
 
-#include <fcntl.h>
 #include <poll.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
-#include <cstdlib>
 #include <vector>
 
 #include "libimg/base/byte_sink.h"
-#include "libimg/base/unique_fd.h"
+#include "libimg/base/spool.h"
 
 namespace img::convert {
 namespace {
-
-Result<UniqueFd> nameless_file() {
-  const char* const chosen = std::getenv("TMPDIR");
-  for (const char* folder : {chosen, "/var/tmp", "/tmp"}) {
-    if (folder == nullptr) {
-      continue;
-    }
-    UniqueFd fd(::open(folder, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600));
-    if (fd.is_open()) {
-      return fd;
-    }
-  }
-  return fail(sys_error(errno, "temporary file", "create"));
-}
 
 Result<void> wait_for_input(int fd, const std::string& name, const std::atomic<int>* stop) {
   for (;;) {
@@ -83,7 +67,7 @@ Result<MappedFile> spool(int fd, const std::string& name, const std::atomic<int>
   if (S_ISREG(there.st_mode) && ::lseek(fd, 0, SEEK_CUR) == 0) {
     return map_regular(fd, name);
   }
-  IMG_ASSIGN(const UniqueFd file, nameless_file());
+  IMG_ASSIGN(const UniqueFd file, large_nameless_file());
   IMG_TRY(copy_all(fd, file.get(), name, stop));
   return map_regular(file.get(), name);
 }

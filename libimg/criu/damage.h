@@ -25,6 +25,12 @@ enum class DamageKind : std::uint8_t {
   pages_short,     // a pages file holds less than its pagemap says
   pages_shared,    // one pages file, two pagemaps
   not_understood,  // a form that is announced but not known: compressed pages, encryption
+  member_outside,  // of an archive: a name or link that leads out of it
+  member_type,     // a device, fifo, socket, sparse file
+  member_twice,    // two members of one name, or one below what is no directory
+  archive_short,   // the archive or its compression ends too early, or is damaged
+  archive_limit,   // more members, or more bytes for its size, than a reader takes
+  no_image,        // no folder of the archive holds an image
   // The rest are worth a word, and stop no reading.
   trailing,       // bytes after the only message of a file
   pages_excess,   // a pages file holds more than its pagemap says

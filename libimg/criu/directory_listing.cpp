@@ -31,6 +31,22 @@ Result<std::string> link_text(int directory, const std::string& path) {
 
 }  // namespace
 
+Result<void> add_name(DirectoryListing& listing, const DirectoryForm& form, std::string_view name,
+                      const std::string& path, const std::function<Result<std::string>()>& link) {
+  if (name == "cipher.img") {
+    return fail(Fault::unsupported, path, "is an encrypted image (cipher.img)", "",
+                "decrypt it with the CRIU that made it");
+  }
+  if (name == "parent") {
+    IMG_ASSIGN(listing.parent_link, link());
+  } else if (const auto key = form.parse_name(name)) {
+    listing.known.push_back(*key);
+  } else {
+    listing.unknown_names.emplace_back(name);
+  }
+  return {};
+}
+
 Result<DirectoryListing> list_directory(const DirectoryForm& form, int directory,
                                         const std::string& path) {
   const int copy = ::openat(directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -45,17 +61,7 @@ Result<DirectoryListing> list_directory(const DirectoryForm& form, int directory
     if (name == "." || name == "..") {
       continue;
     }
-    if (name == "cipher.img") {
-      return fail(Fault::unsupported, path, "is an encrypted image (cipher.img)", "",
-                  "decrypt it with the CRIU that made it");
-    }
-    if (name == "parent") {
-      IMG_ASSIGN(listing.parent_link, link_text(directory, path));
-    } else if (const auto key = form.parse_name(name)) {
-      listing.known.push_back(*key);
-    } else {
-      listing.unknown_names.emplace_back(name);
-    }
+    IMG_TRY(add_name(listing, form, name, path, [&] { return link_text(directory, path); }));
   }
   if (errno != 0) {
     return fail(sys_error(errno, path, "cannot list"));

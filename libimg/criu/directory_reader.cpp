@@ -1,17 +1,12 @@
 // SPDX-License-Identifier: MIT
 #include "libimg/criu/directory_reader.h"
 
-#include <fcntl.h>
 #include <fmt/core.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <mutex>
 
 #include "libimg/base/digest.h"
-#include "libimg/base/unique_fd.h"
 #include "libimg/criu/file_digests.h"
 #include "libimg/criu/image_file.h"
 #include "libimg/criu/names.h"
@@ -35,11 +30,9 @@ struct Workspace {
 }  // namespace
 
 struct DirectoryReader::State {
-  std::string path;
-  UniqueFd directory;
+  std::unique_ptr<ImageFolder> folder;
   DamageSink on_damage;
   const DirectoryForm* form = nullptr;
-  ChainPlace chain_place;
   std::optional<std::string> link;         // text of `parent`; empty where it is no link
   std::vector<FileKey> known;              // ascending; cores that are zombies' as zombies
   std::vector<std::string> unknown_names;  // sorted; FileKey{unknown_file, index}
@@ -73,22 +66,18 @@ DirectoryReader::~DirectoryReader() = default;
 
 Result<std::unique_ptr<DirectoryReader>> DirectoryReader::open(const std::string& path,
                                                                DirectoryOptions options) {
-  IMG_ASSIGN(ChainPlace place, ChainPlace::of(path));
-  return open_at(path, std::move(place), std::move(options));
+  IMG_ASSIGN(std::unique_ptr<ImageFolder> folder, open_folder(path));
+  return open(std::move(folder), std::move(options));
 }
 
-Result<std::unique_ptr<DirectoryReader>> DirectoryReader::open_at(std::string path,
-                                                                  ChainPlace place,
-                                                                  DirectoryOptions options) {
+Result<std::unique_ptr<DirectoryReader>> DirectoryReader::open(std::unique_ptr<ImageFolder> folder,
+                                                               DirectoryOptions options) {
   auto state = std::make_unique<State>();
-  state->path = std::move(path);
+  state->folder = std::move(folder);
   state->on_damage = std::move(options.on_damage);
   state->context.on_damage = state->on_damage;
   state->form = options.form;
-  state->chain_place = std::move(place);
-  IMG_ASSIGN(state->directory, state->chain_place.open());
-  IMG_ASSIGN(DirectoryListing listing,
-             list_directory(*state->form, state->directory.get(), state->path));
+  IMG_ASSIGN(DirectoryListing listing, state->folder->list(*state->form));
   state->known = std::move(listing.known);
   state->unknown_names = std::move(listing.unknown_names);
   state->link = std::move(listing.parent_link);
@@ -106,7 +95,7 @@ Result<void> DirectoryReader::State::read_inventory() {
   }
   Workspace workspace;
   const std::string name = form->name_of(key);
-  const auto bytes = workspace.file.open(directory.get(), name, path);
+  const auto bytes = folder->open(name, workspace.file);
   if (!bytes) {
     return {};  // found again, and reported, when the file itself is read
   }
@@ -122,12 +111,11 @@ Result<void> DirectoryReader::State::read_inventory() {
 
 Result<void> DirectoryReader::State::look_at_cores() {
   for (FileKey& key : known) {
-    struct stat status = {};
-    const std::string name = form->name_of(key);
-    if (key.kind != Kind::core ||
-        ::fstatat(directory.get(), name.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0 ||
-        !S_ISREG(status.st_mode) ||
-        static_cast<std::uint64_t>(status.st_size) > form->largest_zombie()) {
+    if (key.kind != Kind::core) {
+      continue;
+    }
+    const auto size = folder->size_of(form->name_of(key));
+    if (!size || *size > form->largest_zombie()) {
       continue;
     }
     FirstRecord first;
@@ -156,16 +144,16 @@ void DirectoryReader::State::find_page_size() {
     alone.on_damage = nullptr;
     Workspace workspace;
     PageCount count;
-    const auto bytes = workspace.file.open(directory.get(), form->name_of(key), path);
-    struct stat status = {};
-    if (!bytes || !form->parser()->parse(alone, key, "", *bytes, count) || count.present == 0 ||
-        ::fstatat(directory.get(), image_file_name({Kind::pages, count.pages_id}).c_str(), &status,
-                  0) != 0) {
+    const auto bytes = folder->open(form->name_of(key), workspace.file);
+    if (!bytes || !form->parser()->parse(alone, key, "", *bytes, count) || count.present == 0) {
+      continue;
+    }
+    const auto memory = folder->size_of(image_file_name({Kind::pages, count.pages_id}));
+    if (!memory) {
       continue;
     }
     for (const std::uint32_t size : {4096U, 16384U, 65536U}) {
-      if (static_cast<std::uint64_t>(status.st_size) / size == count.present &&
-          status.st_size % size == 0) {
+      if (*memory / size == count.present && *memory % size == 0) {
         context.page_size = size;
         return;
       }
@@ -221,7 +209,7 @@ Result<void> DirectoryReader::State::read_file(FileKey key, model::RecordSink& s
   auto workspace = take_workspace();
   const std::string name =
       key.kind == Kind::unknown_file ? unknown_names.at(key.id) : form->name_of(key);
-  auto bytes = workspace->file.open(directory.get(), name, path);
+  auto bytes = folder->open(name, workspace->file);
   Result<void> done;
   if (bytes && !quiet) {
     digests.note(name, *bytes);
@@ -252,7 +240,7 @@ Result<void> DirectoryReader::State::read_file(FileKey key, model::RecordSink& s
     }
     mine.pages = [&](std::uint32_t pages_id) -> Result<Bytes> {
       const std::string pages = image_file_name({Kind::pages, pages_id});
-      auto opened = workspace->pages.open(directory.get(), pages, path);
+      auto opened = folder->open(pages, workspace->pages);
       if (!opened && workspace->pages.damage() && mine.on_damage) {
         mine.on_damage(*workspace->pages.damage());
       }
@@ -311,7 +299,7 @@ Result<void> DirectoryReader::State::read_pages(FileKey key, model::RecordSink& 
     return read_file(key, sink, false);
   }
   auto workspace = take_workspace();
-  auto bytes = workspace->pages.open(directory.get(), image_file_name(key), path);
+  auto bytes = folder->open(image_file_name(key), workspace->pages);
   Result<void> done;
   if (!bytes) {
     done = fail(std::move(bytes).error());
@@ -340,7 +328,7 @@ const schema::ImageHeader& DirectoryReader::header() const {
 }
 
 const std::string& DirectoryReader::place() const {
-  return state_->path;
+  return state_->folder->path();
 }
 
 Result<model::ImageReader*> DirectoryReader::parent() {
@@ -349,12 +337,10 @@ Result<model::ImageReader*> DirectoryReader::parent() {
     return state_->parent.get();
   }
   if (state_->link->empty()) {
-    return fail(Fault::corrupt, state_->path + "/parent", "is not a link to a directory");
+    return fail(Fault::corrupt, place() + "/parent", "is not a link to a directory");
   }
-  IMG_ASSIGN(ChainPlace place, state_->chain_place.follow(*state_->link));
-  std::string path = place.path();
-  DirectoryOptions options{state_->on_damage, state_->form};
-  IMG_ASSIGN(state_->parent, open_at(std::move(path), std::move(place), std::move(options)));
+  IMG_ASSIGN(std::unique_ptr<ImageFolder> folder, state_->folder->follow(*state_->link));
+  IMG_ASSIGN(state_->parent, open(std::move(folder), {state_->on_damage, state_->form}));
   return state_->parent.get();
 }
 
@@ -402,7 +388,7 @@ Result<schema::Id128> DirectoryReader::digest() {
   for (const std::string& name : names) {
     auto known = state_->digests.find(name);
     if (!known) {
-      IMG_ASSIGN(const Bytes bytes, file.open(state_->directory.get(), name, state_->path));
+      IMG_ASSIGN(const Bytes bytes, state_->folder->open(name, file));
       known = FileDigest::of(bytes);
     }
     hasher.add(name.size());

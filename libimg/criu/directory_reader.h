@@ -8,9 +8,8 @@
 #include <string>
 
 #include "libimg/base/result.h"
-#include "libimg/criu/directory_listing.h"
 #include "libimg/criu/file_parser.h"
-#include "libimg/criu/parent_link.h"
+#include "libimg/criu/image_folder.h"
 #include "libimg/model/record.h"
 
 namespace img::criu {
@@ -25,6 +24,8 @@ class DirectoryReader : public model::ImageReader {
  public:
   [[nodiscard]] static Result<std::unique_ptr<DirectoryReader>> open(const std::string& path,
                                                                      DirectoryOptions options = {});
+  [[nodiscard]] static Result<std::unique_ptr<DirectoryReader>> open(
+      std::unique_ptr<ImageFolder> folder, DirectoryOptions options = {});
   ~DirectoryReader() override;
 
   [[nodiscard]] const schema::ImageHeader& header() const override;
@@ -42,9 +43,6 @@ class DirectoryReader : public model::ImageReader {
 
  private:
   struct State;
-  [[nodiscard]] static Result<std::unique_ptr<DirectoryReader>> open_at(std::string path,
-                                                                        ChainPlace place,
-                                                                        DirectoryOptions options);
   explicit DirectoryReader(std::unique_ptr<State> state);
   std::unique_ptr<State> state_;
 };

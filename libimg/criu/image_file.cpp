@@ -27,23 +27,31 @@ std::string_view type_name(mode_t mode) {
 
 }  // namespace
 
+Bytes ImageFileBytes::lend(Bytes bytes) {
+  mapped_ = MappedFile();
+  damage_.reset();
+  return bytes;
+}
+
+Failure ImageFileBytes::refuse(DamageKind kind, const std::string& name, std::string text) {
+  damage_ = Damage{kind, name, 0, 0, {}, std::move(text)};
+  return fail(damage_->error());
+}
+
 Result<Bytes> ImageFileBytes::open(int directory, const std::string& name,
                                    const std::string& place) {
   mapped_ = MappedFile();
   damage_.reset();
-  const auto refuse = [&](DamageKind kind, std::string text) {
-    damage_ = Damage{kind, name, 0, 0, {}, std::move(text)};
-    return fail(damage_->error());
-  };
   const UniqueFd fd(
       ::openat(directory, name.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC | O_NOCTTY));
   if (!fd.is_open()) {
     if (errno == ENOENT) {
-      return refuse(DamageKind::missing, "is not there");
+      return refuse(DamageKind::missing, name, "is not there");
     }
     if (errno == ELOOP || errno == ENXIO) {
-      return refuse(DamageKind::not_regular, errno == ELOOP ? "is a symbolic link, not a file"
-                                                            : "is a socket or device, not a file");
+      return refuse(
+          DamageKind::not_regular, name,
+          errno == ELOOP ? "is a symbolic link, not a file" : "is a socket or device, not a file");
     }
     return fail(sys_error(errno, place + "/" + name, "cannot open"));
   }
@@ -52,7 +60,7 @@ Result<Bytes> ImageFileBytes::open(int directory, const std::string& name,
     return fail(sys_error(errno, place + "/" + name, "cannot stat"));
   }
   if (!S_ISREG(status.st_mode)) {
-    return refuse(DamageKind::not_regular,
+    return refuse(DamageKind::not_regular, name,
                   std::string("is ") + std::string(type_name(status.st_mode)) + ", not a file");
   }
   const auto size = static_cast<std::uint64_t>(status.st_size);

@@ -20,6 +20,9 @@ class ImageFileBytes {
   /// regular file, is a Damage.
   [[nodiscard]] Result<Bytes> open(int directory, const std::string& name,
                                    const std::string& place);
+  /// For files that lie elsewhere: these bytes, or why there are none.
+  [[nodiscard]] Bytes lend(Bytes bytes);
+  [[nodiscard]] Failure refuse(DamageKind kind, const std::string& name, std::string text);
   [[nodiscard]] const std::optional<Damage>& damage() const { return damage_; }
 
  private:

@@ -7,6 +7,7 @@
 #include "libimg/model/record.h"
 #include "schema/core_generated.h"
 #include "schema/inventory_generated.h"
+#include "schema/pack_generated.h"
 
 namespace img::criu {
 

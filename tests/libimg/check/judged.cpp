@@ -6,6 +6,7 @@
 #include <fstream>
 #include <iterator>
 
+#include "libimg/convert/open_image.h"
 #include "libimg/convert/single_file.h"
 #include "libimg/criu/directory_reader.h"
 
@@ -61,11 +62,30 @@ std::string Judgement::text() const {
   return all;
 }
 
+/// What img-check does with an archive, which may be one that cannot be opened.
+void judge_archive(const fs::path& archive, const Options& options, FindingSink& findings,
+                   Summary& summary) {
+  const auto source = convert::recognise(archive.string(), {});
+  ASSERT_TRUE(source) << source.error().line();
+  auto reader = convert::open_image(*source, {options.damage->sink()});
+  if (!reader) {
+    summary = judge_unopened(archive.string(), options.damage->take(), findings);
+    return;
+  }
+  const auto done = check(**reader, options, findings);
+  ASSERT_TRUE(done) << done.error().line();
+  summary = *done;
+}
+
 Judgement judge(const fs::path& image, Options options) {
   DamageLog damage;
   options.damage = &damage;
   Judgement judgement;
   Kept kept(judgement);
+  if (fs::is_regular_file(image)) {
+    judge_archive(image, options, kept, judgement.summary);
+    return judgement;
+  }
   auto reader = criu::DirectoryReader::open(image.string(), {damage.sink()});
   EXPECT_TRUE(reader) << reader.error().line();
   if (reader) {

@@ -23,7 +23,7 @@ struct Judgement {
   [[nodiscard]] std::string text() const;
 };
 
-/// Opens a CRIU directory and judges it.
+/// Opens a CRIU directory or an archive and judges it.
 Judgement judge(const std::filesystem::path& image, Options options = {});
 
 /// A copy of fixtures/dumps/<name> that goes with the test.
