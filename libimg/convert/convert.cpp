@@ -4,6 +4,7 @@
 #include <filesystem>
 
 #include "libimg/base/staged.h"
+#include "libimg/convert/archive_out.h"
 #include "libimg/convert/chain.h"
 #include "libimg/convert/cores_out.h"
 #include "libimg/convert/directory_out.h"
@@ -72,6 +73,7 @@ Result<Outcome> convert(const Source& source, const Destination& destination,
   IMG_ASSIGN(const std::vector<model::ImageReader*> levels, levels_of(*newest));
   switch (destination.form) {
     case Form::store: return write_store(levels, destination, options);
+    case Form::archive: return write_archive(levels, destination, options);
     case Form::criu:
     case Form::json: return write_directories(levels, destination.form, destination.path, options);
     default: return not_in_this_version(destination.path, destination.form);

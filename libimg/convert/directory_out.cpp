@@ -12,6 +12,7 @@
 #include "libimg/base/unique_fd.h"
 #include "libimg/convert/chain.h"
 #include "libimg/convert/copying.h"
+#include "libimg/convert/image_files.h"
 #include "libimg/criu/directory_writer.h"
 #include "libimg/json/directory.h"
 
@@ -20,20 +21,6 @@ namespace {
 
 using model::FileKey;
 using model::ImageReader;
-
-criu::WriterOptions writer_options(const ImageReader& image) {
-  criu::WriterOptions options;
-  if (const schema::Provenance* from = image.header().provenance()) {
-    options.img_version = from->img_version();
-    options.order.swapped = from->byte_order() == schema::ByteOrder::big;
-  }
-  return options;
-}
-
-/// A directory has no place for them.
-bool is_of_archive(schema::Kind kind) {
-  return kind == schema::Kind::archive || kind == schema::Kind::archive_member;
-}
 
 /// A place for one level, and what writes files into it: one writer per thread.
 struct LevelOut {

@@ -35,7 +35,6 @@ constexpr std::array kRooms = {
     Room{"libimg/gc/", 6},
     Room{"libimg/convert/", 7},
     Room{"tools/frame/", 8},
-    Room{"tools/live_", kLive + 4},
     Room{"tools/live_", kLive + 5},
     Room{"tools/", 9},
     Room{"live/arch/", kLive},
