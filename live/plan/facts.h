@@ -39,6 +39,7 @@ struct HostFacts {
   std::uint32_t session = 0;  // of the restorer, which a root that leads none is born into
   std::uint32_t group = 0;
   Credentials credentials;
+  std::uint32_t login_uid = ~0U;
   unsigned last_capability = 40;
   std::array<Limit, kLimits> limits{};
   std::vector<Range> mappings;  // of the restorer

@@ -72,13 +72,14 @@ Result<void> plan_end(PlanBuilder& builder, const RestoreImage& image, const Hos
   return {};
 }
 
-Result<void> plan_memory(PlanBuilder& builder, const RestoreImage& image, MemoryPlanner& memory,
-                         FilePlanner& files) {
+Result<void> plan_memory(PlanBuilder& builder, const RestoreImage& image, const HostFacts& facts,
+                         MemoryPlanner& memory, FilePlanner& files) {
   for (const TaskImage& task : image.tasks()) {
     builder.plan().signals.emplace(task.pid(), unused_signal(task));
     IMG_TRY(memory.map(task));
     IMG_TRY(memory.fill(task));
     IMG_TRY(memory.describe(task));
+    plan_login(builder, facts, task);
   }
   Firsts places;
   for (const TaskImage& task : image.tasks()) {
@@ -144,7 +145,7 @@ Result<Plan> make_plan(model::ImageReader& reader, const HostFacts& facts,
     IMG_TRY(files.open_all(builder));
     IMG_TRY(memory.make_segments());
     IMG_ASSIGN(const std::vector<Actor> bereaved, plan_tree(builder, image, facts, options));
-    IMG_TRY(plan_memory(builder, image, memory, files));
+    IMG_TRY(plan_memory(builder, image, facts, memory, files));
     IMG_TRY(plan_tasks(builder, image, facts, files));
     IMG_TRY(files.finish(builder));
     return plan_last(builder, image, facts, bereaved);

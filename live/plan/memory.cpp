@@ -20,6 +20,7 @@ constexpr std::uint64_t kPage = 4096;
 constexpr std::uint64_t kUserEnd = 0x7fff'ffff'f000;
 constexpr std::uint64_t kWorkbenchBytes = 512 << 10;
 constexpr std::uint64_t kLargestSegment = std::uint64_t{1} << 46;
+constexpr std::uint32_t kMostRequests = 1 << 20;
 constexpr int kMapVdso64 = 0x2003;       // ARCH_MAP_VDSO_64
 constexpr int kGuardInstall = 102;       // MADV_GUARD_INSTALL
 constexpr std::uint32_t kDroppable = 8;  // MAP_DROPPABLE, a type of its own
@@ -49,9 +50,6 @@ const char* refused_kind(const VmaEntry& vma) {
   if (has(vma, kVmaSocket)) {
     return "memory of a packet socket is not restored";
   }
-  if (has(vma, kVmaAioRing)) {
-    return "an asynchronous I/O context (io_setup) is not restored yet";
-  }
   if (has(vma, kVmaShadowStack)) {
     return "shadow stacks are not restored";
   }
@@ -59,7 +57,7 @@ const char* refused_kind(const VmaEntry& vma) {
 }
 
 bool needs_write(const VmaEntry& vma, bool has_pages) {
-  return has_pages && (vma.prot() & PROT_WRITE) == 0;
+  return has_pages && (vma.prot() & PROT_WRITE) == 0 && !is_ring(vma);
 }
 
 }  // namespace
@@ -201,8 +199,25 @@ Result<Value> MemoryPlanner::object_of(const VmaEntry& vma) {
   return Value(-1);
 }
 
+Result<void> MemoryPlanner::make_ring(const TaskImage& task, const VmaEntry& vma) {
+  if (task.mm->aios() != nullptr) {
+    for (const schema::AioRingEntry* ring : *task.mm->aios()) {
+      if (ring->id() == vma.start() && ring->nr_req() != 0 && ring->nr_req() <= kMostRequests) {
+        builder_.step(
+            MakeAioRing{{task.pid()}, vma.start(), vma.end() - vma.start(), ring->nr_req()});
+        return {};
+      }
+    }
+  }
+  return fail(Fault::corrupt, name_of(task), "mapping " + text_of(vma),
+              "an asynchronous I/O context that is not described");
+}
+
 Result<void> MemoryPlanner::map_one(const TaskImage& task, std::uint32_t index) {
   const VmaEntry& vma = *task.mm->vmas()->Get(index);
+  if (is_ring(vma)) {
+    return make_ring(task, vma);
+  }
   IMG_ASSIGN(const Value object, object_of(vma));
   std::uint32_t flags = (vma.flags() & kKnownFlags) | MAP_FIXED_NOREPLACE;
   if (object.kind == Value::Kind::result) {

@@ -37,6 +37,7 @@ class MemoryPlanner {
   [[nodiscard]] Result<void> choose_workbench();
   [[nodiscard]] Result<Value> object_of(const schema::VmaEntry& vma);
   [[nodiscard]] Result<void> map_one(const TaskImage& task, std::uint32_t index);
+  [[nodiscard]] Result<void> make_ring(const TaskImage& task, const schema::VmaEntry& vma);
   void advise(const TaskImage& task, const schema::VmaEntry& vma);
 
   PlanBuilder& builder_;

@@ -132,6 +132,13 @@ struct Fill {
   std::uint32_t pid = 0;
   std::vector<Range> ranges;
 };
+/// The ring of an asynchronous I/O context (io_setup), where it was; what is in it comes with Fill.
+struct MakeAioRing {
+  Actor actor;
+  std::uint64_t start = 0;
+  std::uint64_t bytes = 0;
+  std::uint32_t requests = 0;
+};
 /// Anonymous memory for several tasks to map: a descriptor, at or above the base.
 struct MakeSegment {
   Slot file{};
@@ -194,8 +201,8 @@ struct LetGo {
 };
 
 using Step = std::variant<Calls, Load, OpenTerminal, MakeTask, MakeThread, ClearMemory, Fill,
-                          MakeSegment, FillFile, CopyPayload, WriteProc, BecomeZombie, EndHelper,
-                          ForgetChildren, SetThread, LetGo>;
+                          MakeAioRing, MakeSegment, FillFile, CopyPayload, WriteProc, BecomeZombie,
+                          EndHelper, ForgetChildren, SetThread, LetGo>;
 
 /// What must be true of this machine; asked before the first step, all at once.
 struct FreePid {

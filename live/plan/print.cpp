@@ -122,6 +122,10 @@ void print_step(std::ostream& out, const Plan& plan, const Step& step) {
           [&](const Fill& one) {
             out << one.pid << " fill memory in " << one.ranges.size() << " mappings\n";
           },
+          [&](const MakeAioRing& one) {
+            out << actor_text(one.actor) << " io_setup(" << one.requests << ") at "
+                << hex(one.start) << '\n';
+          },
           [&](const MakeSegment& one) {
             out << "restorer make shared memory of " << one.bytes
                 << " bytes = " << slot_text(one.file) << '\n';

@@ -19,7 +19,6 @@ namespace img::plan {
 namespace {
 
 constexpr int kFirstRealTime = 32;
-constexpr std::uint32_t kNoLoginUid = ~0U;
 constexpr std::size_t kLongestComm = 15;
 constexpr std::uint64_t kMembarrierCommands = 0x3ff;
 // The commands of membarrier(2) that register, of those that use what was registered.
@@ -195,6 +194,22 @@ int unused_signal(const TaskImage& task) {
   return SIGURG;
 }
 
+// Only a task itself may say who has logged in, and only once where that is sealed.
+void plan_login(PlanBuilder& builder, const HostFacts& facts, const TaskImage& task) {
+  const std::uint32_t login = task.shared().loginuid().value_or(facts.login_uid);
+  if (login == facts.login_uid) {
+    return;
+  }
+  const Actor actor{task.pid()};
+  const std::string text = std::to_string(static_cast<std::int32_t>(login));
+  const Slot file =
+      builder.call(actor, SYS_openat, {AT_FDCWD, builder.text("/proc/self/loginuid"), O_WRONLY},
+                   "open loginuid", kMayFail);
+  builder.call(actor, SYS_write, {file, builder.text(text), text.size()}, "who has logged in",
+               kMayFail);
+  builder.call(actor, SYS_close, {file}, "close it", kMayFail);
+}
+
 Result<void> plan_place(PlanBuilder& builder, const TaskImage& task, FilePlanner& files) {
   const Actor actor{task.pid()};
   IMG_ASSIGN(const Slot root, files.slot_of(task.fs->root_id()));
@@ -236,9 +251,6 @@ Result<void> plan_process(PlanBuilder& builder, const HostFacts& facts, const Ta
   plan_limits(builder, facts, task);
   if (const auto score = shared.oom_score_adj(); score) {
     builder.step(WriteProc{task.pid(), "oom_score_adj", std::to_string(*score)});
-  }
-  if (const auto login = shared.loginuid(); login && *login != kNoLoginUid) {
-    builder.step(WriteProc{task.pid(), "loginuid", std::to_string(*login), OnFailure::go_on});
   }
   return {};
 }

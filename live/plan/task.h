@@ -11,6 +11,8 @@
 
 namespace img::plan {
 
+/// The user that has logged in, while the task still has our root directory.
+void plan_login(PlanBuilder& builder, const HostFacts& facts, const TaskImage& task);
 /// Umask, root and current directory, while the task still has all files open.
 [[nodiscard]] Result<void> plan_place(PlanBuilder& builder, const TaskImage& task,
                                       FilePlanner& files);

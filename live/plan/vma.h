@@ -28,13 +28,16 @@ enum VmaStatus : std::uint32_t {
 [[nodiscard]] inline bool has(const schema::VmaEntry& vma, std::uint32_t status) {
   return (vma.status() & status) != 0;
 }
+[[nodiscard]] inline bool is_ring(const schema::VmaEntry& vma) {
+  return has(vma, kVmaAioRing);
+}
 /// No mapping that a plan makes by mmap.
 [[nodiscard]] inline bool is_special(const schema::VmaEntry& vma) {
   return has(vma, kVmaVsyscall | kVmaVdso | kVmaVvar | kVmaGuard | kVmaUprobes);
 }
 /// Its pages are in the task's own pagemap.
 [[nodiscard]] inline bool is_private(const schema::VmaEntry& vma) {
-  return !is_special(vma) && has(vma, kVmaFilePrivate | kVmaAnonPrivate);
+  return !is_special(vma) && has(vma, kVmaFilePrivate | kVmaAnonPrivate | kVmaAioRing);
 }
 [[nodiscard]] inline bool has_file(const schema::VmaEntry& vma) {
   return has(vma, kVmaFilePrivate | kVmaFileShared);

@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: MIT
 #include "live/restore/contents.h"
 
+#include <linux/magic.h>
+#include <sys/mman.h>
 #include <sys/uio.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -93,21 +96,46 @@ class MemoryFiller : public model::MemorySink {
 
 class FileFiller : public model::MemorySink {
  public:
-  FileFiller(int file, std::uint64_t bytes) : file_(file), bytes_(bytes) {}
+  FileFiller(int file, std::uint64_t bytes) : file_(file), bytes_(bytes) {
+    struct statfs system {};
+    is_huge_ = ::fstatfs(file, &system) == 0 && system.f_type == HUGETLBFS_MAGIC;
+    huge_page_ = is_huge_ ? static_cast<std::uint64_t>(system.f_bsize) : 0;
+  }
   Result<void> memory(std::uint64_t address, Bytes bytes) override {
     if (address >= bytes_) {
       return {};
     }
     const std::uint64_t inside = std::min<std::uint64_t>(bytes.size(), bytes_ - address);
-    return write_at(file_, address, bytes.first(inside), "shared memory");
+    return is_huge_ ? copy(address, bytes.first(inside))
+                    : write_at(file_, address, bytes.first(inside), "shared memory");
   }
   Result<void> missing(std::uint64_t address, std::uint64_t bytes) override {
     return lost(address, bytes);
   }
 
  private:
+  // Files of huge pages cannot be written to, only mapped.
+  Result<void> copy(std::uint64_t address, Bytes bytes) {
+    while (!bytes.empty()) {
+      const std::uint64_t page = address / huge_page_ * huge_page_;
+      const std::uint64_t most = std::min<std::uint64_t>(bytes.size(), page + huge_page_ - address);
+      void* at = ::mmap(nullptr, huge_page_, PROT_READ | PROT_WRITE, MAP_SHARED, file_,
+                        static_cast<off_t>(page));
+      if (at == MAP_FAILED) {
+        return fail(sys_error(errno, "huge pages", "map"));
+      }
+      std::memcpy(static_cast<std::byte*>(at) + (address - page), bytes.data(), most);
+      ::munmap(at, huge_page_);
+      bytes = bytes.subspan(most);
+      address += most;
+    }
+    return {};
+  }
+
   int file_;
   std::uint64_t bytes_;
+  bool is_huge_ = false;
+  std::uint64_t huge_page_ = 0;
 };
 
 Result<void> append(int file, Bytes bytes, const std::string& what) {

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <charconv>
 
 #include "live/procfs/proc_dir.h"
 #include "live/trace/call_site.h"
@@ -69,6 +70,10 @@ Result<plan::HostFacts> ask_host() {
   facts.session = static_cast<std::uint32_t>(::getsid(0));
   facts.group = static_cast<std::uint32_t>(::getpgrp());
   facts.credentials = credentials_of(status);
+  if (const auto login = self.read("loginuid")) {
+    const auto end = login->data() + login->size();
+    std::from_chars(login->data(), end, facts.login_uid);
+  }
   facts.last_capability = last_capability();
   for (std::size_t i = 0; i < plan::kLimits; ++i) {
     rlimit limit{};

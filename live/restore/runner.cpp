@@ -167,6 +167,25 @@ Result<void> Runner::step(const plan::Fill& fill) {
   return fill_memory(image_, fill.pid, fill.ranges, *task->memory);
 }
 
+// The kernel chooses the place, and knows a ring that is moved.
+Result<void> Runner::step(const plan::MakeAioRing& make) {
+  IMG_ASSIGN(MadeTask * task, tasks_.find(make.actor.tid));
+  const std::array<std::byte, sizeof(std::uint64_t)> no_context{};
+  const std::uint64_t at = remote_.data_address();
+  IMG_ASSIGN(std::int64_t result,
+             remote_.call(*task, SYS_io_setup, {make.requests, at}, signal_of(*task), no_context));
+  IMG_TRY(must_succeed(result, task->id, "make an asynchronous I/O context"));
+  IMG_ASSIGN(const auto made, task->memory->get<std::uint64_t>(at));
+  if (made == make.start) {
+    return {};
+  }
+  IMG_ASSIGN(result,
+             remote_.call(*task, SYS_mremap,
+                          {made, make.bytes, make.bytes, MREMAP_MAYMOVE | MREMAP_FIXED, make.start},
+                          signal_of(*task)));
+  return must_succeed(result, task->id, "put an asynchronous I/O context where it was");
+}
+
 // By /proc/self/map_files the very object is mapped again that two processes had from a common
 // parent; that needs a capability, without which a memfd does.
 Result<void> Runner::step(const plan::MakeSegment& make) {

@@ -49,6 +49,7 @@ class Runner {
   [[nodiscard]] Result<void> step(const plan::MakeThread& make);
   [[nodiscard]] Result<void> step(const plan::ClearMemory& clear);
   [[nodiscard]] Result<void> step(const plan::Fill& fill);
+  [[nodiscard]] Result<void> step(const plan::MakeAioRing& make);
   [[nodiscard]] Result<void> step(const plan::MakeSegment& make);
   [[nodiscard]] Result<void> step(const plan::FillFile& fill);
   [[nodiscard]] Result<void> step(const plan::CopyPayload& copy);
