@@ -28,7 +28,8 @@ A chain becomes NAME.1 ... NAME.n in a store, and DST/1 ... DST/n elsewhere.
   --from KIND    what SRC must be
   --to KIND      what to make: store, criu, json or core (one ELF per process)
                  (default: what DST is, or its suffix: .store .json)
-  --pid P        of core: only this process (repeated);  --flatten: not yet
+  --flatten      a chain as one image without a parent
+  --pid P        of core: only this process (repeated)
   --force        replace a file, or a name in a store
   --json, -v, -q, -h, --version
 
@@ -87,9 +88,6 @@ Result<std::optional<convert::Form>> optional_form(const std::string& text) {
 }
 
 Result<void> ImgConvert::refuse_nonsense(const frame::Call& call) const {
-  if (flatten_) {
-    return fail(Fault::unsupported, "--flatten", "not in this version");
-  }
   if (!as_.empty()) {
     IMG_TRY(check_image_name(as_));
   }
@@ -120,6 +118,7 @@ Result<convert::Outcome> ImgConvert::convert_watched(const convert::Source& sour
   options.series = series_;
   options.force = force_;
   options.pids = pids_;
+  options.flatten = flatten_;
   options.now_ns = call.streams.now_ns();
   options.stop = call.streams.signal;
   options.output = &output;

@@ -11,6 +11,7 @@
 #include "libimg/convert/open_image.h"
 #include "libimg/convert/single_file.h"
 #include "libimg/convert/store_in.h"
+#include "libimg/merge/flat_reader.h"
 
 namespace img::convert {
 namespace {
@@ -65,8 +66,11 @@ Result<Outcome> convert(const Source& source, const Destination& destination,
   if (destination.form == Form::criu_file || destination.form == Form::json_file) {
     return convert_file(source, destination, options);
   }
-  IMG_ASSIGN(const std::unique_ptr<model::ImageReader> newest,
-             open_image(source, {{}, options.stop}));
+  IMG_ASSIGN(std::unique_ptr<model::ImageReader> newest, open_image(source, {{}, options.stop}));
+  IMG_ASSIGN(const model::ImageReader* const parent, newest->parent());
+  if (options.flatten && parent != nullptr) {
+    IMG_ASSIGN(newest, merge::FlatReader::open(std::move(newest)));
+  }
   if (destination.form == Form::core) {
     return write_cores(*newest, destination.path, options);
   }

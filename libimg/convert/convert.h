@@ -16,6 +16,11 @@
 #include "libimg/convert/copying.h"
 #include "libimg/convert/destination.h"
 #include "libimg/convert/source.h"
+#include "libimg/store/id.h"
+
+namespace img::store {
+class KnownPages;
+}
 
 namespace img::convert {
 
@@ -24,10 +29,13 @@ struct Options {
   std::string series;  // empty: the root program's name
   bool force = false;
   std::vector<std::uint32_t> pids;  // of cores: only these; empty: all that can have one
+  bool flatten = false;                    // a chain as one image without a parent
   std::uint64_t now_ns = 0;                // CLOCK_REALTIME
   const std::atomic<int>* stop = nullptr;  // not 0: give up
   ByteSink* output = nullptr;              // for a destination of "-"
   Copied* copied = nullptr;                // counted here, if anyone wants to watch
+  store::KnownPages* known = nullptr;      // pages that a store need not keep again
+  std::vector<store::Id> packs;            // whose bytes it need not copy
 };
 
 /// One level of what was made, oldest first.
@@ -38,6 +46,7 @@ struct Made {
   std::uint64_t files = 0;
   std::uint64_t records = 0;
   std::uint64_t bytes = 0;
+  std::uint64_t stored = 0;  // in a store: of memory and long payloads, what it did not have
 };
 
 /// One ELF core of a directory of them.

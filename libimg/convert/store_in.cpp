@@ -26,11 +26,8 @@ class NoSink : public model::RecordSink {
 class Import {
  public:
   Import(std::shared_ptr<const store::Store> store, const std::vector<ImageReader*>& levels,
-         const Options& options)
-      : store_(std::move(store)),
-        levels_(levels),
-        options_(options),
-        copied_(options.copied == nullptr ? own_ : *options.copied) {}
+         const Options& options, bool reuse_newest)
+      : store_(std::move(store)), levels_(levels), options_(options), reuse_newest_(reuse_newest) {}
 
   [[nodiscard]] Result<Outcome> run();
   /// What there is of it goes away; newest first, since each level needs the one before.
@@ -40,9 +37,9 @@ class Import {
   [[nodiscard]] Result<void> choose_names();
   [[nodiscard]] Result<void> read_all();
   [[nodiscard]] Result<Made> take_level(std::size_t level);
-  [[nodiscard]] Result<std::optional<Made>> reuse(const Id& digest);
+  [[nodiscard]] Result<std::optional<Made>> reuse(ImageReader& image, const LevelDigest& digest);
+  [[nodiscard]] Made reused(const store::ImageRow& row);
   [[nodiscard]] Result<Made> store_level(std::size_t level, const LevelDigest& digest);
-  [[nodiscard]] Result<void> copy(ImageReader& image, model::StoreImageWriter& writer);
   [[nodiscard]] std::string place_of(const std::string& name) const {
     return store_->place() + "::" + name;
   }
@@ -54,9 +51,20 @@ class Import {
   std::string base_;
   Id parent_;  // of the level that comes next; zero: none
   std::vector<std::string> stored_;
-  Copied own_;  // where nobody else counts
-  Copied& copied_;
+  bool reuse_newest_;
 };
+
+Result<void> copy_image(ImageReader& image, model::StoreImageWriter& writer, Copied& copied,
+                        const std::atomic<int>* stop) {
+  IMG_ASSIGN(const std::vector<FileKey> files, image.files());
+  std::vector<std::unique_ptr<model::RecordSink>> others;
+  std::vector<model::RecordSink*> sinks = {&writer};
+  for (std::size_t at = worthwhile_threads(files.size()); at > 1; --at) {
+    others.push_back(writer.sink());
+    sinks.push_back(others.back().get());
+  }
+  return copy_files(image, files, sinks, copied, stop);
+}
 
 Result<void> Import::choose_names() {
   ImageReader& newest = *levels_.back();
@@ -109,9 +117,8 @@ void Import::undo() {
 
 Result<Made> Import::take_level(std::size_t level) {
   LevelDigest digest(*levels_[level - 1]);
-  if (level < levels_.size()) {
-    IMG_ASSIGN(const Id known, digest.get());
-    IMG_ASSIGN(std::optional<Made> made, reuse(known));
+  if (level < levels_.size() || reuse_newest_) {
+    IMG_ASSIGN(std::optional<Made> made, reuse(*levels_[level - 1], digest));
     if (made) {
       return std::move(*made);
     }
@@ -119,39 +126,36 @@ Result<Made> Import::take_level(std::size_t level) {
   return store_level(level, digest);
 }
 
-Result<std::optional<Made>> Import::reuse(const Id& digest) {
+Made Import::reused(const store::ImageRow& row) {
+  parent_ = row.id;
+  Made made;
+  made.name = row.name();
+  made.place = place_of(made.name);
+  made.reused = true;
+  return made;
+}
+
+Result<std::optional<Made>> Import::reuse(ImageReader& image, const LevelDigest& level) {
+  IMG_ASSIGN(const store::Snapshot now, store_->snapshot());
+  if (const Id id = Id::of(*image.header().id()); !id.is_zero()) {
+    const auto row = store::find_image(*now, id);
+    return row ? std::optional(reused(*row)) : std::optional<Made>();
+  }
+  IMG_ASSIGN(const Id digest, level.get());
   if (digest.is_zero()) {
     return std::optional<Made>();
   }
-  IMG_ASSIGN(const store::Snapshot now, store_->snapshot());
   IMG_ASSIGN(const std::vector<store::ImageRow> rows, store::list_images(*now));
   for (const store::ImageRow& row : rows) {
     const schema::Provenance* from = row.header->provenance();
     const schema::Id128* parent = row.header->parent();
     const Id row_parent = parent == nullptr ? Id() : Id::of(*parent);
-    if (!row.has_name || from == nullptr || from->digest() == nullptr ||
-        Id::of(*from->digest()) != digest || row_parent != parent_) {
-      continue;
+    if (row.has_name && from != nullptr && from->digest() != nullptr &&
+        Id::of(*from->digest()) == digest && row_parent == parent_) {
+      return std::optional(reused(row));
     }
-    parent_ = row.id;
-    Made made;
-    made.name = row.name();
-    made.place = place_of(made.name);
-    made.reused = true;
-    return std::optional(std::move(made));
   }
   return std::optional<Made>();
-}
-
-Result<void> Import::copy(ImageReader& image, model::StoreImageWriter& writer) {
-  IMG_ASSIGN(const std::vector<FileKey> files, image.files());
-  std::vector<std::unique_ptr<model::RecordSink>> others;
-  std::vector<model::RecordSink*> sinks = {&writer};
-  for (std::size_t at = worthwhile_threads(files.size()); at > 1; --at) {
-    others.push_back(writer.sink());
-    sinks.push_back(others.back().get());
-  }
-  return copy_files(image, files, sinks, copied_, options_.stop);
 }
 
 Result<Made> Import::store_level(std::size_t level, const LevelDigest& digest) {
@@ -169,30 +173,46 @@ Result<Made> Import::store_level(std::size_t level, const LevelDigest& digest) {
   }
   // Only the newest level was asked for by its name.
   const bool replace = options_.force && level == levels_.size();
-  IMG_ASSIGN(const std::unique_ptr<model::StoreImageWriter> writer,
-             model::StoreImageWriter::begin(
-                 store_, draft, replace ? store::NameTaken::replace : store::NameTaken::refuse));
-  Made made;
-  made.name = draft.name;
-  made.place = place_of(draft.name);
-  made.files = copied_.files;
-  made.records = copied_.records;
-  made.bytes = copied_.bytes;
-  IMG_TRY(copy(image, *writer));
-  flatbuffers::FlatBufferBuilder builder;
-  IMG_ASSIGN(writer->header().provenance, digest.provenance(builder, level, levels_.size()));
-  IMG_TRY(writer->commit());
+  IMG_ASSIGN(Made made, write_image(store_, image, draft,
+                                    replace ? store::NameTaken::replace : store::NameTaken::refuse,
+                                    {digest, level, levels_.size()}, options_));
   stored_.push_back(draft.name);
-  parent_ = writer->header().id;
-  made.files = copied_.files - made.files;
-  made.records = copied_.records - made.records;
-  made.bytes = copied_.bytes - made.bytes;
+  parent_ = draft.id;
   return made;
 }
 
-Result<Outcome> import_into(std::shared_ptr<const store::Store> store,
-                            const std::vector<ImageReader*>& levels, const Options& options) {
-  Import import(std::move(store), levels, options);
+}  // namespace
+
+Result<Made> write_image(const std::shared_ptr<const store::Store>& store, ImageReader& image,
+                         store::HeaderDraft& draft, store::NameTaken taken, const LevelOf& level,
+                         const Options& options) {
+  Copied own;  // where nobody else counts
+  Copied& copied = options.copied == nullptr ? own : *options.copied;
+  Made made;
+  made.name = draft.name;
+  made.place = store->place() + "::" + draft.name;
+  made.files = copied.files;
+  made.records = copied.records;
+  made.bytes = copied.bytes;
+  IMG_ASSIGN(const std::unique_ptr<model::StoreImageWriter> writer,
+             model::StoreImageWriter::begin(store, draft, taken, {options.known, options.packs}));
+  IMG_TRY(copy_image(image, *writer, copied, options.stop));
+  flatbuffers::FlatBufferBuilder builder;
+  IMG_ASSIGN(writer->header().provenance,
+             level.digest.provenance(builder, level.level, level.levels));
+  IMG_TRY(writer->commit());
+  draft.id = writer->header().id;
+  made.files = copied.files - made.files;
+  made.records = copied.records - made.records;
+  made.bytes = copied.bytes - made.bytes;
+  made.stored = writer->own_bytes();
+  return made;
+}
+
+Result<Outcome> write_levels(const std::shared_ptr<const store::Store>& store,
+                             const std::vector<ImageReader*>& levels, const Options& options,
+                             bool reuse_newest) {
+  Import import(store, levels, options, reuse_newest);
   Result<Outcome> outcome = import.run();
   if (!outcome) {
     import.undo();
@@ -200,13 +220,11 @@ Result<Outcome> import_into(std::shared_ptr<const store::Store> store,
   return outcome;
 }
 
-}  // namespace
-
 Result<Outcome> write_store(const std::vector<ImageReader*>& levels, const Destination& destination,
                             const Options& options) {
   if (store::Store::is_store(destination.path)) {
     IMG_ASSIGN(std::shared_ptr<const store::Store> store, store::Store::open(destination.path));
-    return import_into(std::move(store), levels, options);
+    return write_levels(store, levels, options, false);
   }
   IMG_ASSIGN(StagedDirectory staged, StagedDirectory::create(destination.path));
   Outcome outcome;
@@ -215,7 +233,7 @@ Result<Outcome> write_store(const std::vector<ImageReader*>& levels, const Desti
     store_options.place = destination.path;
     IMG_ASSIGN(std::shared_ptr<const store::Store> store,
                store::Store::create(staged.path(), std::move(store_options)));
-    IMG_ASSIGN(outcome, import_into(std::move(store), levels, options));
+    IMG_ASSIGN(outcome, write_levels(store, levels, options, false));
   }
   IMG_TRY(staged.commit());
   return outcome;

@@ -51,6 +51,7 @@ struct DirectoryReader::State {
   void find_page_size();
   void make_header();
   Result<void> read_file(FileKey key, model::RecordSink& sink, bool quiet);
+  Result<void> read_file(FileKey key, model::RecordSink& sink, bool quiet, Workspace& workspace);
   void look_at_pagemaps();
   Result<void> read_pages(FileKey key, model::RecordSink& sink);
   Result<void> note_pages(FileKey pagemap, std::uint32_t pages_id, std::uint64_t bytes,
@@ -85,6 +86,7 @@ Result<std::unique_ptr<DirectoryReader>> DirectoryReader::open(std::unique_ptr<I
   IMG_TRY(state->look_at_cores());
   state->find_page_size();
   state->make_header();
+  state->idle.clear();  // of a level of a long chain, nobody may ever ask for more
   return std::unique_ptr<DirectoryReader>(new DirectoryReader(std::move(state)));
 }
 
@@ -207,16 +209,23 @@ void DirectoryReader::State::give_back(std::unique_ptr<Workspace> workspace) {
 
 Result<void> DirectoryReader::State::read_file(FileKey key, model::RecordSink& sink, bool quiet) {
   auto workspace = take_workspace();
+  Result<void> done = read_file(key, sink, quiet, *workspace);
+  give_back(std::move(workspace));
+  return done;
+}
+
+Result<void> DirectoryReader::State::read_file(FileKey key, model::RecordSink& sink, bool quiet,
+                                               Workspace& workspace) {
   const std::string name =
       key.kind == Kind::unknown_file ? unknown_names.at(key.id) : form->name_of(key);
-  auto bytes = folder->open(name, workspace->file);
+  auto bytes = folder->open(name, workspace.file);
   Result<void> done;
   if (bytes && !quiet) {
     digests.note(name, *bytes);
   }
   if (!bytes) {
-    if (workspace->file.damage() && !quiet) {
-      report(*workspace->file.damage());
+    if (workspace.file.damage() && !quiet) {
+      report(*workspace.file.damage());
     }
     done = fail(std::move(bytes).error());
   } else if (key.kind == Kind::unknown_file) {
@@ -240,9 +249,9 @@ Result<void> DirectoryReader::State::read_file(FileKey key, model::RecordSink& s
     }
     mine.pages = [&](std::uint32_t pages_id) -> Result<Bytes> {
       const std::string pages = image_file_name({Kind::pages, pages_id});
-      auto opened = folder->open(pages, workspace->pages);
-      if (!opened && workspace->pages.damage() && mine.on_damage) {
-        mine.on_damage(*workspace->pages.damage());
+      auto opened = folder->open(pages, workspace.pages);
+      if (!opened && workspace.pages.damage() && mine.on_damage) {
+        mine.on_damage(*workspace.pages.damage());
       }
       if (opened && !quiet) {
         digests.note(pages, *opened);
@@ -253,9 +262,8 @@ Result<void> DirectoryReader::State::read_file(FileKey key, model::RecordSink& s
       return note_pages(key, pages_id, used, mine.on_damage);
     };
     const FileKey file{key.kind == Kind::zombie ? Kind::core : key.kind, key.id};
-    done = workspace->parser->parse(mine, file, name, *bytes, sink);
+    done = workspace.parser->parse(mine, file, name, *bytes, sink);
   }
-  give_back(std::move(workspace));
   return done;
 }
 
@@ -363,6 +371,20 @@ Result<void> DirectoryReader::read(FileKey file, model::RecordSink& sink) {
   }
   return file.kind == Kind::pages ? state_->read_pages(file, sink)
                                   : state_->read_file(file, sink, false);
+}
+
+// What one level of a chain keeps for itself there is kept a thousand times, so it is nothing.
+Result<void> DirectoryReader::read_held(FileKey file, model::RecordSink& sink,
+                                        std::shared_ptr<const void>& hold) {
+  if (!std::binary_search(state_->known.begin(), state_->known.end(), file)) {
+    return {};
+  }
+  Workspace workspace;
+  workspace.parser = state_->form->parser();
+  workspace.pages.always_map();
+  IMG_TRY(state_->read_file(file, sink, false, workspace));
+  hold = std::make_shared<const ImageFileBytes>(std::move(workspace.pages));
+  return {};
 }
 
 std::string DirectoryReader::file_name(FileKey file) const {

@@ -33,6 +33,8 @@ class DirectoryReader : public model::ImageReader {
   [[nodiscard]] Result<ImageReader*> parent() override;
   [[nodiscard]] Result<std::vector<model::FileKey>> files() override;
   [[nodiscard]] Result<void> read(model::FileKey file, model::RecordSink& sink) override;
+  [[nodiscard]] Result<void> read_held(model::FileKey pagemap, model::RecordSink& sink,
+                                       std::shared_ptr<const void>& hold) override;
   [[nodiscard]] std::string file_name(model::FileKey file) const override;
 
   /// From now on the hash of every file that is read is kept for digest(). Call it before reading.

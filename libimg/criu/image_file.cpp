@@ -12,9 +12,6 @@
 namespace img::criu {
 namespace {
 
-// Below this a read costs less than mapping, faulting and unmapping.
-constexpr std::uint64_t kReadBytes = 256 * 1024;
-
 std::string_view type_name(mode_t mode) {
   switch (mode & S_IFMT) {
     case S_IFDIR: return "a directory";
@@ -64,7 +61,7 @@ Result<Bytes> ImageFileBytes::open(int directory, const std::string& name,
                   std::string("is ") + std::string(type_name(status.st_mode)) + ", not a file");
   }
   const auto size = static_cast<std::uint64_t>(status.st_size);
-  if (size > kReadBytes) {
+  if (size > read_at_most_) {
     IMG_ASSIGN(mapped_, MappedFile::map(fd.get(), size, place + "/" + name));
     return mapped_.bytes();
   }

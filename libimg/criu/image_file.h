@@ -2,6 +2,7 @@
 // Opens one file of an image: regular, in this directory, through no link, without waiting.
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <vector>
@@ -20,12 +21,16 @@ class ImageFileBytes {
   /// regular file, is a Damage.
   [[nodiscard]] Result<Bytes> open(int directory, const std::string& name,
                                    const std::string& place);
+  /// From now on map files however small, so that this one can be kept and cost nothing.
+  void always_map() { read_at_most_ = 0; }
   /// For files that lie elsewhere: these bytes, or why there are none.
   [[nodiscard]] Bytes lend(Bytes bytes);
   [[nodiscard]] Failure refuse(DamageKind kind, const std::string& name, std::string text);
   [[nodiscard]] const std::optional<Damage>& damage() const { return damage_; }
 
  private:
+  // Below this a read costs less than mapping, faulting and unmapping.
+  std::uint64_t read_at_most_ = 256 * 1024;
   std::vector<std::byte> buffer_;
   MappedFile mapped_;
   std::optional<Damage> damage_;

@@ -23,7 +23,7 @@ Result<ChainPlace> ChainPlace::of(const std::string& path) {
   ChainPlace place;
   place.container_ = real.parent_path();
   place.relative_ = real.has_relative_path() ? real.filename().string() : ".";
-  place.passed_.insert(place.relative_);
+  place.passed_ = std::make_shared<const Passed>(Passed{place.relative_, nullptr});
   return place;
 }
 
@@ -54,11 +54,15 @@ Result<ChainPlace> ChainPlace::follow(const std::string& link) const {
   }
   ChainPlace next = *this;
   next.relative_ = inside.has_filename() ? inside.string() : inside.parent_path().string();
-  if (!next.passed_.insert(next.relative_).second) {
-    return fail(Fault::corrupt, thing,
-                fmt::format("link to '{}' comes back to level {}", link, next.relative_));
+  for (const Passed* level = passed_.get(); level != nullptr; level = level->before.get()) {
+    if (level->relative == next.relative_) {
+      return fail(Fault::corrupt, thing,
+                  fmt::format("link to '{}' comes back to level {}", link, next.relative_));
+    }
   }
-  if (next.passed_.size() > kMaxChain) {
+  next.passed_ =
+      std::make_shared<const Passed>(Passed{next.relative_, passed_, passed_->levels + 1});
+  if (next.passed_->levels > kMaxChain) {
     return fail(Fault::limit, thing, fmt::format("chain of more than {} levels", kMaxChain));
   }
   return next;

@@ -3,7 +3,7 @@
 // the directory that holds the image the chain was entered by, whatever its text says.
 #pragma once
 
-#include <set>
+#include <memory>
 #include <string>
 
 #include "libimg/base/result.h"
@@ -29,9 +29,16 @@ class ChainPlace {
   [[nodiscard]] std::string path() const;
 
  private:
-  std::string container_;         // absolute; holds all levels
-  std::string relative_;          // of this level in it: "3", "a/2"
-  std::set<std::string> passed_;  // levels above, this one included
+  std::string container_;  // absolute; holds all levels
+  std::string relative_;   // of this level in it: "3", "a/2"
+
+  /// This level and those above it, which share theirs.
+  struct Passed {
+    std::string relative;
+    std::shared_ptr<const Passed> before;
+    std::size_t levels = 1;
+  };
+  std::shared_ptr<const Passed> passed_;
 };
 
 }  // namespace img::criu

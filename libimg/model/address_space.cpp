@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "libimg/model/payload_cursor.h"
 #include "schema/pack_generated.h"
 
 namespace img::model {
@@ -14,44 +15,6 @@ constexpr std::size_t kMostLevels = 65536;  // far past any chain; ends a loop o
 bool is_chunk(const Record& record) {
   return record.key.seq > 1 && record.table != nullptr && !record.flatbuffer.empty();
 }
-
-/// The bytes of present entries, one after the other.
-class PayloadCursor {
- public:
-  explicit PayloadCursor(const Payload& payload) : payload_(payload), left_(payload.size()) {}
-
-  [[nodiscard]] std::uint64_t left() const { return left_; }
-  void skip(std::uint64_t bytes) {
-    left_ -= bytes;
-    while (bytes > 0) {
-      const std::uint64_t here = std::min(bytes, part().size());
-      advance(here);
-      bytes -= here;
-    }
-  }
-  /// The next bytes, at most `bytes`; the caller has checked left().
-  [[nodiscard]] Bytes take(std::uint64_t bytes) {
-    const Bytes here = part().first(std::min<std::uint64_t>(bytes, part().size()));
-    left_ -= here.size();
-    advance(here.size());
-    return here;
-  }
-
- private:
-  [[nodiscard]] Bytes part() {
-    while (payload_.parts[index_].size() == at_) {
-      ++index_;
-      at_ = 0;
-    }
-    return payload_.parts[index_].subspan(at_);
-  }
-  void advance(std::uint64_t bytes) { at_ += bytes; }
-
-  const Payload& payload_;
-  std::size_t index_ = 0;
-  std::size_t at_ = 0;
-  std::uint64_t left_;
-};
 
 struct Cut {
   std::uint64_t begin = 0;

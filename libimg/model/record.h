@@ -90,6 +90,12 @@ class ImageReader {
   /// All records of one file, in order; nothing if there is no such file. Records (and what they
   /// point to) are valid only inside the sink. Different threads may read different files.
   [[nodiscard]] virtual Result<void> read(FileKey file, RecordSink& sink) = 0;
+  /// As read(), but the memory of a pagemap stays where it is, mapped, as long as what is put into
+  /// `hold` (and the reader); for those who put several images together.
+  [[nodiscard]] virtual Result<void> read_held(FileKey /*pagemap*/, RecordSink& /*sink*/,
+                                               std::shared_ptr<const void>& /*hold*/) {
+    return fail(Fault::unsupported, place(), "its memory cannot be put together with another's");
+  }
   /// The file's own name, for messages: "core-66.img".
   [[nodiscard]] virtual std::string file_name(FileKey file) const = 0;
 };

@@ -31,6 +31,10 @@ class StoreImageReader final : public ImageReader {
   [[nodiscard]] Result<ImageReader*> parent() override;
   [[nodiscard]] Result<std::vector<FileKey>> files() override;
   [[nodiscard]] Result<void> read(FileKey file, RecordSink& sink) override;
+  [[nodiscard]] Result<void> read_held(FileKey pagemap, RecordSink& sink,
+                                       std::shared_ptr<const void>& /*hold*/) override {
+    return read(pagemap, sink);
+  }
   [[nodiscard]] std::string file_name(FileKey file) const override;
 
   [[nodiscard]] const store::ImageView& view() const { return view_; }
@@ -75,6 +79,8 @@ class StoreImageWriter final : public ImageWriter {
   [[nodiscard]] std::unique_ptr<RecordSink> sink() {
     return std::make_unique<StoreRecordSink>(*image_);
   }
+  /// As PendingImage has them.
+  [[nodiscard]] std::uint64_t own_bytes() const { return image_->own_bytes(); }
   /// May be changed until commit().
   [[nodiscard]] store::HeaderDraft& header() { return image_->header(); }
 

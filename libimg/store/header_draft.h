@@ -29,6 +29,8 @@ struct HeaderDraft {
   std::uint64_t records = 0;
   std::uint64_t record_bytes = 0;
   std::uint64_t pack_bytes = 0;
+  bool pinned = false;         // of the name
+  std::optional<Id> replaces;  // the only image whose name may be taken
 
   /// Everything `header` says; `freeze` and `provenance` point into it.
   [[nodiscard]] static HeaderDraft of(const schema::ImageHeader& header);

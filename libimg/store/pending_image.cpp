@@ -303,6 +303,9 @@ Result<void> PendingImage::commit() {
 }
 
 Result<void> PendingImage::take_name(WriteTxn& txn) {
+  if (taken_ == NameTaken::yield) {
+    return {};
+  }
   IMG_ASSIGN(const bool is_taken, has_image(txn, draft_.name));
   if (!is_taken) {
     return {};
@@ -311,6 +314,10 @@ Result<void> PendingImage::take_name(WriteTxn& txn) {
     return name_is_taken();
   }
   IMG_ASSIGN(const ImageRow old, find_image(txn, draft_.name));
+  if (draft_.replaces && old.id != *draft_.replaces) {
+    return fail(Fault::conflict, store_->place() + "::" + draft_.name, "replace image",
+                "another image has taken its name meanwhile");
+  }
   if (old.pinned) {
     return fail(Fault::conflict, store_->place() + "::" + draft_.name, "replace image",
                 "it is pinned", "--unpin it first");
@@ -345,7 +352,9 @@ Result<void> PendingImage::make_visible(WriteTxn& txn, const PackWriter::Sealed&
   }
   IMG_TRY(put_table(txn, Key::commit(draft_.commit), draft_.write(builder), WriteTxn::Put::add));
   IMG_TRY(put_number(txn, Key::image(draft_.id), draft_.commit));
-  IMG_TRY(put_name(txn, draft_.name, draft_.id, draft_.commit, false));
+  if (taken_ != NameTaken::yield) {
+    IMG_TRY(put_name(txn, draft_.name, draft_.id, draft_.commit, draft_.pinned));
+  }
   IMG_TRY(txn.remove(Key::pending(draft_.commit)));
   return {};
 }

@@ -28,7 +28,9 @@
 
 namespace img::store {
 
-enum class NameTaken { refuse, replace };
+/// What happens to an image that has the name: nothing, and the new one is refused; it loses the
+/// name; it keeps the name, and the new one has none.
+enum class NameTaken { refuse, replace, yield };
 
 /// What of the memory an image does not have to keep a copy of.
 struct Sharing {
@@ -77,6 +79,8 @@ class PendingImage {
   /// live until then).
   [[nodiscard]] HeaderDraft& header() { return draft_; }
   [[nodiscard]] const Store& store() const { return *store_; }
+  /// Bytes in the image's own pack, and not in another's.
+  [[nodiscard]] std::uint64_t own_bytes() const { return own_bytes_; }
 
   [[nodiscard]] Result<void> commit();
 
