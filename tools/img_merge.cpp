@@ -14,7 +14,7 @@ namespace img::tools {
 namespace {
 
 constexpr std::string_view kHelp =
-    R"(img-merge: images of many sources in one store, sharing memory; chains made whole
+    R"(img-merge: images of many sources in one store; chains made whole
 
 usage: img-merge --into STORE SRC... [options]      (or: img-merge STORE SRC...)
        img-merge --flatten STORE -i NAME [--as NEW] [options]
@@ -24,8 +24,8 @@ is a store, a CRIU directory, an archive, a JSON directory, or a folder of them.
 Pages that the store has are referred to. Images that it has are left alone.
 
   --into STORE   where to
-  --flatten      make NAME an image without parent, or NEW beside it; images whose
-                 parent NAME is keep the old one, which then has no name
+  --flatten      make NAME an image without parent, or NEW beside it; images that
+                 have NAME as parent keep the old one, which then has no name
   -i NAME        the image of the one store that is given
   --as NAME      its name (default: as it was, else SERIES-TIME)
   --series S     the series they belong to (default: as it was, else the root

@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: MIT
 #include "libimg/merge/flat_reader.h"
 
+#include <algorithm>
+#include <set>
+
 #include "libimg/merge/flat_pagemap.h"
+#include "schema/pagemap_generated.h"
 
 namespace img::merge {
 namespace {
@@ -11,6 +15,21 @@ using model::ImageReader;
 using schema::Kind;
 
 constexpr std::size_t kMaxLevels = 4096;  // FORMAT.md, "Limits"
+
+bool is_memory(FileKey file) {
+  return file.kind == Kind::pagemap || file.kind == Kind::pagemap_shmem;
+}
+
+/// Which pages files page maps name.
+struct HeadIds : model::RecordSink {
+  std::set<std::uint64_t> ids;
+  Result<void> record(const model::Record& record) override {
+    if (record.key.seq == 1 && record.table != nullptr) {
+      ids.insert(record.as<schema::PagemapHead>()->pages_id());
+    }
+    return {};
+  }
+};
 
 }  // namespace
 
@@ -71,9 +90,25 @@ const schema::ImageHeader& FlatReader::header() const {
   return *flatbuffers::GetRoot<schema::ImageHeader>(header_.GetBufferPointer());
 }
 
+Result<std::vector<FileKey>> FlatReader::files() {
+  IMG_ASSIGN(std::vector<FileKey> files, newest().files());
+  if (std::ranges::none_of(files, [](FileKey file) { return file.kind == Kind::pages; })) {
+    return files;
+  }
+  HeadIds heads;
+  for (const FileKey file : files) {
+    if (is_memory(file)) {
+      IMG_TRY(newest().read(file, heads));
+    }
+  }
+  std::erase_if(files, [&heads](FileKey file) {
+    return file.kind == Kind::pages && heads.ids.contains(file.id);
+  });
+  return files;
+}
+
 Result<void> FlatReader::read(FileKey file, model::RecordSink& sink) {
-  const bool is_memory = file.kind == Kind::pagemap || file.kind == Kind::pagemap_shmem;
-  return is_memory ? read_flat(levels_, file, sink) : newest().read(file, sink);
+  return is_memory(file) ? read_flat(levels_, file, sink) : newest().read(file, sink);
 }
 
 }  // namespace img::merge

@@ -23,7 +23,8 @@ class FlatReader final : public model::ImageReader {
   [[nodiscard]] Result<model::ImageReader*> parent() override {
     return static_cast<model::ImageReader*>(nullptr);
   }
-  [[nodiscard]] Result<std::vector<model::FileKey>> files() override { return newest().files(); }
+  /// Without pages files that a page map names: what they are is the page map's to say.
+  [[nodiscard]] Result<std::vector<model::FileKey>> files() override;
   [[nodiscard]] Result<void> read(model::FileKey file, model::RecordSink& sink) override;
   [[nodiscard]] std::string file_name(model::FileKey file) const override {
     return newest().file_name(file);

@@ -76,7 +76,9 @@ TEST_P(Help, EndsWithThreeExamplesThatRun) {
 
 INSTANTIATE_TEST_SUITE_P(Tools, Help,
                          testing::Values(Tool{img_check, "img-convert dump web.store --as redis"},
-                                         Tool{img_convert, "true"}, Tool{img_show, "true"}),
+                                         Tool{img_convert, "true"},
+                                         Tool{img_merge, "img-convert dump/. web.store --as redis"},
+                                         Tool{img_show, "true"}),
                          [](const auto& tool) {
                            std::string name(tool.param.make()->info().name);
                            std::ranges::replace(name, '-', '_');
