@@ -18,18 +18,19 @@ constexpr std::string_view kHelp =
 
 usage: img-convert SRC DST [options]
 
-SRC is a store, a CRIU directory, a JSON directory, one image file or its JSON;
-PATH::NAME is one image of a store, - standard input or output. DST is made new.
-A chain becomes NAME.1 ... NAME.n in a store, and DST/1 ... DST/n elsewhere.
+SRC is a store, a CRIU directory, a checkpoint archive of Podman or CRI-O (or a
+tar of a CRIU directory), a JSON directory, one image file or its JSON; PATH::NAME
+is one image of a store, - standard input or output. DST is made new. A chain becomes NAME.1 ... NAME.n in a store, and DST/1 ... DST/n elsewhere.
 
   -i NAME        the image to take from a store (default: the newest)
   --as NAME      its name in a store (default: SERIES-TIME)
-  --series S     the series it belongs to (default: the root program's name)
+  --series S     its series (default: of the container, else the root program)
   --from KIND    what SRC must be
-  --to KIND      what to make: store, criu, json or core (one ELF per process)
-                 (default: what DST is, or its suffix: .store .json)
-  --flatten      a chain as one image without a parent
+  --to KIND      what to make: store, criu, archive, json or core (one ELF per
+                 process) (default: what DST is, or its suffix: .store .tar
+                 .tar.gz .tar.zst .json)
   --pid P        of core: only this process (repeated)
+  --flatten      a chain as one image without a parent
   --force        replace a file, or a name in a store
   --json, -v, -q, -h, --version
 

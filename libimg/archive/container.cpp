@@ -32,7 +32,9 @@ class ContainerSink : public model::RecordSink {
       return {};
     }
     const auto& member = *record.as<schema::ArchiveMember>();
-    if (member.level() == 0) {
+    if (member.level() != 0) {
+      to_.image_bytes += member.size();
+    } else {
       to_.parts.push_back({member.path()->str(), member.type(), member.size()});
     }
     take(member.path()->string_view(), record.payload);
@@ -150,6 +152,12 @@ class ContainerSink : public model::RecordSink {
         if (!text.empty()) {
           to_.ips.push_back(text.substr(0, text.find('/')));
         }
+        return {};
+      }
+      if (key == "mac_address" || key == "mac") {
+        std::string text;
+        IMG_TRY(take_text(json, text));
+        to_.macs.push_back(std::move(text));
         return {};
       }
       IMG_ASSIGN(const json::ValueType type, json.peek());

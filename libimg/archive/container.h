@@ -42,12 +42,14 @@ struct Container {
   std::string checkpointed;  // as the archive says
   std::optional<std::uint64_t> checkpointed_ns;
   std::vector<std::string> ips;
+  std::vector<std::string> macs;
   std::string hostname;
   std::vector<std::string> command;
   std::vector<Mount> mounts;
   std::vector<std::string> descriptors;  // what 0, 1, 2 were
   std::vector<std::string> deleted_files;
   std::vector<Part> parts;
+  std::uint64_t image_bytes = 0;  // of the files of the image, of all levels
   std::uint64_t rootfs_diff_bytes = 0;
   bool has_rootfs_diff = false;
   std::vector<std::pair<std::string, std::string>> annotations;

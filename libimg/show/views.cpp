@@ -40,18 +40,4 @@ const View* find_view(std::string_view name) {
   return found == kViews.end() ? nullptr : &*found;
 }
 
-void show_container(Subject& /*subject*/, Page& page) {
-  page.begin("container");
-  page.field("present", {}, Value::yes_no(false));
-  page.say("No container: only archives of Podman and CRI-O have one.");
-  page.end();
-}
-
-void show_rootfs(Subject& /*subject*/, Page& page) {
-  page.begin("rootfs");
-  page.field("present", {}, Value::yes_no(false));
-  page.say("No root file system: only archives of Podman and CRI-O have one.");
-  page.end();
-}
-
 }  // namespace img::show

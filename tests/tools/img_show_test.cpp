@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MIT
 #include <filesystem>
+#include <fstream>
 #include <nlohmann/json.hpp>
 
+#include "tests/fixtures/tar_maker.h"
 #include "tests/tools/json_doc.h"
 #include "tests/tools/scratch.h"
 #include "tools/tools.h"
@@ -27,10 +29,13 @@ class ImgShow : public Scratch {
 
 TEST_F(ImgShow, JsonIsDocumented) {
   const std::string zoo = dump("zoo");
+  std::ofstream("crio.tar") << fixtures::crio_archive();
   std::vector<ToolRun> runs;
   for (std::vector<std::string> arguments : std::vector<std::vector<std::string>>{
            {zoo, "all", "--cmd"},
            {zoo, "ps,tree,container,rootfs,env", "--cmd", "--env"},
+           {STASIS_FIXTURES "/archives/podman.tar.zst", "container,rootfs"},
+           {"crio.tar", "container,rootfs"},
            {dump("fds"), "all"},
            {dump("sysvipc"), "all"},
            {dump("chain-edited/3"), "all"},
@@ -91,6 +96,20 @@ TEST_F(ImgShow, RawMemoryIsWhatTheHexdumpShows) {
     EXPECT_EQ(show(arguments).exit, 2);
   }
   EXPECT_GT(from_parent, 0U);
+}
+
+TEST_F(ImgShow, AContainerIsShownFromAnArchiveAndFromAStore) {
+  std::ofstream("crio.tar") << fixtures::crio_archive();
+  const json archive = json_of({"crio.tar", "container,rootfs"});
+  EXPECT_EQ(archive["container"]["engine"], "CRI-O");
+  EXPECT_EQ(archive["container"]["namespace"], "shop");
+  EXPECT_EQ(archive["container"]["pod"], "front-1");
+  EXPECT_EQ(archive["container"]["name"], "web");
+  EXPECT_EQ(archive["rootfs"]["entries"][0]["path"], "/etc/x");
+  ASSERT_EQ(run(img_convert(), {"crio.tar", "web.store"}).exit, 0);
+  const json stored = json_of({"web.store", "container,rootfs"});
+  EXPECT_EQ(stored["container"], archive["container"]);
+  EXPECT_EQ(stored["rootfs"], archive["rootfs"]);
 }
 
 TEST_F(ImgShow, DamageIsToldAndTheRestShown) {

@@ -17,7 +17,6 @@ namespace img::convert {
 namespace {
 
 namespace fs = std::filesystem;
-using fixtures::padded;
 using fixtures::tar_block;
 using fixtures::tar_end;
 using fixtures::tar_file;
@@ -26,34 +25,6 @@ using fixtures::TarHeader;
 std::string slurp(const fs::path& file) {
   std::ifstream in(file, std::ios::binary);
   return {std::istreambuf_iterator<char>(in), {}};
-}
-
-std::string odd_file(TarHeader header, const std::string& content) {
-  header.size = content.size();
-  return tar_block(header) + padded(content);
-}
-
-/// All that a runtime's archive may have, with modes, owners and times of every kind.
-std::string container_archive() {
-  std::string tar = tar_block({"artifacts/", '5', {}, 0, 0755, 1000, 1001, 12345}) +
-                    tar_file("config.dump", R"({"name": "web"})") +
-                    tar_file("spec.dump",
-                             R"({"annotations": {"io.container.manager": "cri-o",
-                                 "io.kubernetes.pod.namespace": "shop",
-                                 "io.kubernetes.pod.name": "front-1",
-                                 "io.kubernetes.container.name": "web"}})") +
-                    tar_file("network.status", "null") + tar_file("dump.log", "all well\n") +
-                    odd_file({"rootfs-diff.tar", '0', {}, 0, 0640, 7, 8}, tar_file("etc/x", "y")) +
-                    tar_block({"checkpoint/", '5', {}, 0, 0700});
-  for (const auto& entry : fs::directory_iterator(STASIS_FIXTURES "/dumps/single")) {
-    tar += odd_file({"checkpoint/" + entry.path().filename().string(), '0', {}, 0, 0644, 3, 4},
-                    slurp(entry.path()));
-  }
-  tar += tar_file("checkpoint/descriptors.json", "[\"pipe:[1]\"]");
-  tar +=
-      odd_file({"volumes/", '5'}, "") + odd_file({"volumes/data.tar", '0'}, std::string(9000, 'v'));
-  tar += tar_block({"link", '2', "volumes/data.tar"}) + tar_block({"twin", '1', "spec.dump"});
-  return tar + std::string(10240, '\0');
 }
 
 class ArchiveConversion : public testing::Test {
@@ -84,7 +55,7 @@ class ArchiveConversion : public testing::Test {
 };
 
 TEST_F(ArchiveConversion, ATarComesBackFromAStoreByteForByte) {
-  const std::string tar = container_archive();
+  const std::string tar = fixtures::crio_archive();
   put("x.tar", tar);
   put("x.tar.gz", fixtures::gzipped(tar));
   put("x.tar.zst", fixtures::zstd_compressed(tar));
@@ -131,7 +102,7 @@ TEST_F(ArchiveConversion, EveryDumpGoesThroughATar) {
 }
 
 TEST_F(ArchiveConversion, PartsOfTheContainerStayOutOfADirectory) {
-  put("x.tar", container_archive());
+  put("x.tar", fixtures::crio_archive());
   to(at("x.tar"), at("d"), Form::criu);
   EXPECT_TRUE(fs::exists(at("d/descriptors.json")));
   EXPECT_FALSE(fs::exists(at("d/config.dump")));
@@ -190,7 +161,7 @@ TEST_F(ArchiveConversion, MemoryDoesNotGrowWithTheArchive) {
   }
   {
     std::ofstream out(at("big.tar"), std::ios::binary);
-    const std::string small = container_archive();
+    const std::string small = fixtures::crio_archive();
     out << small.substr(0, small.size() - 10240);
     TarHeader header{"volumes/big"};
     header.size = std::uint64_t{200} << 20;
