@@ -18,9 +18,9 @@ constexpr std::string_view kHelp =
 
 usage: img-convert SRC DST [options]
 
-SRC is a store, a CRIU directory, a JSON directory, a checkpoint archive (of
-Podman or CRI-O, or a tar of a directory), one image file or its JSON; PATH::NAME
-is one image of a store, - standard input or output. DST is made new. A chain
+SRC is a store, a CRIU directory, a checkpoint archive (of Podman or CRI-O, or a
+tar of a directory), a JSON directory, one image file or its JSON; PATH::NAME is
+one image of a store, - standard input or output. DST is made new. A chain
 becomes NAME.1 ... NAME.n in a store, and 1/ ... n/ elsewhere.
 
   -i NAME        the image to take from a store (default: the newest)
