@@ -3,6 +3,7 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -213,26 +214,38 @@ Result<std::vector<Pending>> pending_images(const Store& store, const Txn& txn) 
   return all;
 }
 
-Result<std::vector<std::string>> stray_files(const Store& store, const Txn& txn) {
-  IMG_ASSIGN(auto names, file_names(store.packs(), store.place() + "/packs"));
-  std::vector<std::string> strays;
-  for (std::string& name : names) {
+Result<std::vector<Id>> stray_packs(const Store& store, const Txn& txn) {
+  IMG_ASSIGN(const auto names, file_names(store.packs(), store.place() + "/packs"));
+  std::vector<Id> strays;
+  for (const std::string& name : names) {
     const auto id = id_of_file(name);
-    if (!id) {
-      continue;  // not ours to judge
+    if (!id || (!strays.empty() && strays.back() == *id)) {
+      continue;  // not ours to judge, or the other file of the same pack
     }
     IMG_ASSIGN(const auto known, txn.get(Key::pack(*id)));
-    if (known) {
-      continue;
+    if (!known) {
+      strays.push_back(*id);
     }
-    auto file = open_regular(store.packs(), pack_file_name(*id), O_RDONLY, name);
+  }
+  return strays;
+}
+
+Result<std::vector<std::string>> stray_files(const Store& store, const Txn& txn) {
+  IMG_ASSIGN(const std::vector<Id> packs, stray_packs(store, txn));
+  std::vector<std::string> strays;
+  for (const Id& id : packs) {
+    auto file = open_regular(store.packs(), pack_file_name(id), O_RDONLY, store.place());
     if (file) {
-      IMG_ASSIGN(const bool in_use, has_lease(file->get(), name));
+      IMG_ASSIGN(const bool in_use, has_lease(file->get(), store.place()));
       if (in_use) {
         continue;
       }
     }
-    strays.push_back(std::move(name));
+    for (std::string name : {hash_file_name(id), pack_file_name(id)}) {
+      if (::faccessat(store.packs(), name.c_str(), F_OK, AT_SYMLINK_NOFOLLOW) == 0) {
+        strays.push_back(std::move(name));
+      }
+    }
   }
   return strays;
 }

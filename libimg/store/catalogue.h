@@ -65,5 +65,7 @@ struct Pending {
 [[nodiscard]] Result<std::vector<Pending>> pending_images(const Store& store, const Txn& txn);
 /// Files in packs/ that no commit knows and no writer holds: what a crash left.
 [[nodiscard]] Result<std::vector<std::string>> stray_files(const Store& store, const Txn& txn);
+/// The packs whose files are there and that `txn` does not know, whoever writes them.
+[[nodiscard]] Result<std::vector<Id>> stray_packs(const Store& store, const Txn& txn);
 
 }  // namespace img::store

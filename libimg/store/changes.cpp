@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "libimg/store/changes.h"
 
+#include <algorithm>
 #include <vector>
 
 #include "libimg/base/image_name.h"
@@ -13,20 +14,22 @@ namespace {
 
 constexpr std::size_t kPurgeAtOnce = 8192;
 
-// Up to kPurgeAtOnce keys of an image's records.
-Result<std::vector<RecordPlace>> some_records(const Txn& txn, std::uint64_t commit) {
+// Up to `most` keys of an image's records.
+Result<std::vector<RecordPlace>> some_records(const Txn& txn, std::uint64_t commit,
+                                              std::size_t most) {
   std::vector<RecordPlace> places;
   IMG_ASSIGN(Cursor cursor, txn.cursor());
   IMG_ASSIGN(auto entry, cursor.seek(Key::record(commit, {})));
   while (entry && entry->key.size() == kRecordKeyBytes && key_word(entry->key, 0) == commit &&
-         places.size() < kPurgeAtOnce) {
+         places.size() < most) {
     places.push_back(place_in_key(entry->key));
     IMG_ASSIGN(entry, cursor.next());
   }
   return places;
 }
 
-// The pending entry goes last, with what it says about packs.
+// The pending entry goes last, with what it says about packs. A pack that nobody refers to any more
+// loses its entry, and its files are then strays.
 Result<void> forget_pending(WriteTxn& txn, std::uint64_t commit) {
   IMG_ASSIGN(const auto* header,
              get_table<schema::ImageHeader>(txn, Key::pending(commit), "ImageHeader"));
@@ -36,9 +39,29 @@ Result<void> forget_pending(WriteTxn& txn, std::uint64_t commit) {
   }
   for (const Id& pack : packs) {
     IMG_TRY(txn.remove(Key::usage(pack, commit)));
+    IMG_TRY(forget_unused_pack(txn, pack));
   }
   IMG_TRY(txn.remove(Key::pending(commit)));
   return {};
+}
+
+// As much of an image as `room` records allow; true: all of it.
+Result<bool> purge_part(WriteTxn& txn, std::uint64_t commit, std::size_t& room) {
+  IMG_ASSIGN(const auto is_pending, txn.get(Key::pending(commit)));
+  if (!is_pending) {
+    return true;  // its writer came to its end after all, or another collector was here
+  }
+  IMG_ASSIGN(const auto places, some_records(txn, commit, room));
+  for (const RecordPlace& place : places) {
+    IMG_TRY(txn.remove(Key::record(commit, place)));
+  }
+  const bool all = places.size() < room;
+  room -= places.size();
+  if (all) {
+    IMG_TRY(forget_pending(txn, commit));
+    room -= std::min<std::size_t>(room, 8);  // what was removed besides records
+  }
+  return all;
 }
 
 }  // namespace
@@ -114,24 +137,34 @@ Result<void> delete_image(const Store& store, std::string_view name) {
   return purge_pending(store, commit);
 }
 
-Result<void> purge_pending(const Store& store, std::uint64_t commit) {
-  for (bool more = true; more;) {
+Result<void> forget_unused_pack(WriteTxn& txn, const Id& pack) {
+  IMG_ASSIGN(Cursor cursor, txn.cursor());
+  IMG_ASSIGN(const auto user, cursor.seek(Key::usage(pack, 0)));
+  const bool is_used = user && is_own_key(user->key, Space::usage, 3) &&
+                       key_word(user->key, 2) == pack.hi && key_word(user->key, 3) == pack.lo;
+  if (!is_used) {
+    IMG_TRY(txn.remove(Key::pack(pack)));
+  }
+  return {};
+}
+
+Result<void> purge_pending(const Store& store, std::span<const std::uint64_t> commits) {
+  while (!commits.empty()) {
     IMG_ASSIGN(const auto txn, store.write());
-    IMG_ASSIGN(const auto complete, txn->get(Key::commit(commit)));
-    if (complete) {
-      return fail(Fault::conflict, store.place(), "purge", "the image is complete");
-    }
-    IMG_ASSIGN(const auto places, some_records(*txn, commit));
-    for (const RecordPlace& place : places) {
-      IMG_TRY(txn->remove(Key::record(commit, place)));
-    }
-    more = places.size() == kPurgeAtOnce;
-    if (!more) {
-      IMG_TRY(forget_pending(*txn, commit));
+    std::size_t room = kPurgeAtOnce;
+    while (room > 0 && !commits.empty()) {
+      IMG_ASSIGN(const bool all, purge_part(*txn, commits.front(), room));
+      if (all) {
+        commits = commits.subspan(1);
+      }
     }
     IMG_TRY(txn->commit());
   }
   return {};
+}
+
+Result<void> purge_pending(const Store& store, std::uint64_t commit) {
+  return purge_pending(store, std::span(&commit, 1));
 }
 
 }  // namespace img::store

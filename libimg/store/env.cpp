@@ -85,6 +85,18 @@ Result<void> fill_lock_file(int fd, const std::string& place) {
   return {};
 }
 
+// Not open_regular: closing any descriptor of a file drops this process's record locks on it.
+Result<struct stat> stat_database(int directory, const std::string& place) {
+  struct stat status {};
+  if (::fstatat(directory, "data.mdb", &status, AT_SYMLINK_NOFOLLOW) != 0) {
+    return fail(sys_error(errno, place + "/data.mdb", "open store"));
+  }
+  if (!S_ISREG(status.st_mode)) {
+    return fail(Fault::unsupported, place + "/data.mdb", "open store", "is not a regular file");
+  }
+  return status;
+}
+
 // False: the store is on read-only media and needs no locks.
 Result<bool> prepare_lock_file(int directory, const std::string& place) {
   auto fd = open_regular(directory, "lock.mdb", O_RDWR, place + "/lock.mdb");
@@ -152,15 +164,8 @@ Result<std::shared_ptr<Env>> Env::open(const UniqueFd& fd, const std::string& pa
                                        std::chrono::milliseconds deadline) {
   IMG_TRY(check_file_system(fd.get(), place));
   std::unique_lock lock(opened_mutex);
-  // Not open_regular: closing any descriptor of a file drops this process's record locks on it.
-  struct stat status {};
-  if (::fstatat(fd.get(), "data.mdb", &status, AT_SYMLINK_NOFOLLOW) != 0) {
-    return fail(sys_error(errno, place + "/data.mdb", "open store"));
-  }
-  if (!S_ISREG(status.st_mode)) {
-    return fail(Fault::unsupported, place + "/data.mdb", "open store", "is not a regular file");
-  }
-  const FileId id{status.st_dev, status.st_ino};
+  IMG_ASSIGN(struct stat status, stat_database(fd.get(), place));
+  FileId id{status.st_dev, status.st_ino};
   for (auto found = opened().find(id); found != opened().end(); found = opened().find(id)) {
     if (found->second.process != ::getpid()) {
       opened().erase(found);  // a fork's copy, which LMDB forbids to use
@@ -178,6 +183,9 @@ Result<std::shared_ptr<Env>> Env::open(const UniqueFd& fd, const std::string& pa
   env->place_ = place;
   IMG_ASSIGN(env->openers_lock_, open_regular(fd.get(), "lock", O_RDONLY, place + "/lock"));
   IMG_TRY(lock_file(env->openers_lock_.get(), LockMode::shared, deadline, place, "open store"));
+  // A compaction that we waited for has put another file in its place.
+  IMG_ASSIGN(status, stat_database(fd.get(), place));
+  id = {status.st_dev, status.st_ino};
   {
     IMG_ASSIGN(const UniqueFd data,
                open_regular(fd.get(), "data.mdb", O_RDONLY, place + "/data.mdb"));
@@ -195,7 +203,7 @@ Result<std::shared_ptr<Env>> Env::open(const UniqueFd& fd, const std::string& pa
   return env;
 }
 
-Result<void> Env::start(const std::string& path, bool without_locks) {
+Result<void> Env::make_handle() {
   if (const int rc = ::mdb_env_create(&env_); rc != 0) {
     return fail(database_error(rc, place_, "open store"));
   }
@@ -205,6 +213,11 @@ Result<void> Env::start(const std::string& path, bool without_locks) {
     const auto* self = static_cast<const Env*>(::mdb_env_get_userctx(env));
     mapping_is_damaged(reinterpret_cast<const void*>(self->map_begin_), text);
   });
+  return {};
+}
+
+Result<void> Env::start(const std::string& path, bool without_locks) {
+  IMG_TRY(make_handle());
   const unsigned flags = MDB_NOTLS | (writable_ ? 0U : unsigned{MDB_RDONLY}) |
                          (without_locks ? unsigned{MDB_NOLOCK} : 0U);
   int rc = ENOMEM;
@@ -214,10 +227,7 @@ Result<void> Env::start(const std::string& path, bool without_locks) {
     rc = ::mdb_env_open(env_, path.c_str(), flags, 0600);
     if (rc == ENOMEM) {
       ::mdb_env_close(std::exchange(env_, nullptr));
-      if (const int again = ::mdb_env_create(&env_); again != 0) {
-        return fail(database_error(again, place_, "open store"));
-      }
-      ::mdb_env_set_maxreaders(env_, kMaxReaders);
+      IMG_TRY(make_handle());
     }
   }
   if (rc != 0) {
@@ -286,6 +296,29 @@ bool Env::holds(const void* begin, std::size_t size) const {
   }
   known_size_.store(static_cast<std::uint64_t>(status.st_size), std::memory_order_relaxed);
   return end <= static_cast<std::uint64_t>(status.st_size);
+}
+
+// LMDB tells of its readers only in words: a title, then a line "PID THREAD TXN" for each, with "-"
+// for a slot that reads nothing.
+Result<std::optional<std::uint64_t>> Env::oldest_reader() const {
+  int dead = 0;
+  std::optional<std::uint64_t> oldest;
+  int rc = ::mdb_reader_check(env_, &dead);
+  if (rc == 0) {
+    const auto take = [](const char* line, void* found) {
+      std::uint64_t number = 0;
+      if (std::sscanf(line, "%*d %*x %" SCNu64, &number) == 1) {
+        auto& so_far = *static_cast<std::optional<std::uint64_t>*>(found);
+        so_far = std::min(number, so_far.value_or(number));
+      }
+      return 0;
+    };
+    rc = ::mdb_reader_list(env_, take, &oldest);
+  }
+  if (rc < 0) {
+    return fail(make_error(Fault::io, place_, "list readers", "LMDB does not tell"));
+  }
+  return oldest;
 }
 
 int Env::write_failure() const {

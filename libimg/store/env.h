@@ -10,6 +10,7 @@
 #include <chrono>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "libimg/base/mapping_guard.h"
@@ -49,12 +50,16 @@ class Env {
 
   /// The map, for blame: LMDB follows what the file says, and a damaged one leads it anywhere.
   [[nodiscard]] const MappingGuard& map() const { return guard_; }
+  /// The number of the oldest transaction that any reader holds, of all processes; nothing if
+  /// nobody reads. Readers that died do not count.
+  [[nodiscard]] Result<std::optional<std::uint64_t>> oldest_reader() const;
   /// The errno behind a write that LMDB only says went wrong.
   [[nodiscard]] int write_failure() const;
 
  private:
   Env() = default;
   [[nodiscard]] Result<void> start(const std::string& path, bool without_locks);
+  [[nodiscard]] Result<void> make_handle();
   void guard_map();
 
   MDB_env* env_ = nullptr;

@@ -6,8 +6,10 @@
 
 #include <cerrno>
 #include <filesystem>
+#include <thread>
 
 #include "libimg/base/file.h"
+#include "libimg/base/file_lock.h"
 
 namespace img::store {
 namespace {
@@ -61,6 +63,23 @@ Result<std::shared_ptr<const Store>> Store::open(const std::string& path, StoreO
   IMG_ASSIGN(const Snapshot now, store->snapshot());
   IMG_ASSIGN(store->format_, get_format(*now));
   return std::shared_ptr<const Store>(std::move(store));
+}
+
+// An open-file-description lock on the file that openers flock: the two do not see each other.
+Result<UniqueFd> Store::collectors_turn() const {
+  IMG_ASSIGN(UniqueFd lock, open_regular(directory_.get(), "lock", O_RDWR, place() + "/lock"));
+  const auto end = std::chrono::steady_clock::now() + options_.deadline;
+  for (;;) {
+    IMG_ASSIGN(const bool taken, take_lease(lock.get(), place() + "/lock"));
+    if (taken) {
+      return lock;
+    }
+    if (std::chrono::steady_clock::now() >= end) {
+      return fail(Fault::conflict, place(), "collect", "another img-gc is at work in it",
+                  "try again when it has ended");
+    }
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  }
 }
 
 bool Store::is_store(const std::string& path) {

@@ -9,6 +9,7 @@
 
 #include <chrono>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "libimg/base/result.h"
@@ -59,6 +60,12 @@ class Store {
   [[nodiscard]] Result<Snapshot> snapshot() const { return ReadTxn::begin(env_); }
   /// The one writer's transaction; waits for its turn. Keep it short.
   [[nodiscard]] Result<std::unique_ptr<WriteTxn>> write() const;
+  /// The oldest transaction that anyone reads in (ReadTxn::number), here or in another process.
+  [[nodiscard]] Result<std::optional<std::uint64_t>> oldest_reader() const {
+    return env_->oldest_reader();
+  }
+  /// Held, it keeps other collectors away; readers and writers do not notice.
+  [[nodiscard]] Result<UniqueFd> collectors_turn() const;
 
  private:
   Store() = default;
