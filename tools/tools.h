@@ -11,6 +11,7 @@ namespace img::tools {
 [[nodiscard]] std::unique_ptr<frame::Program> img_check();
 [[nodiscard]] std::unique_ptr<frame::Program> img_convert();
 [[nodiscard]] std::unique_ptr<frame::Program> img_merge();
+[[nodiscard]] std::unique_ptr<frame::Program> img_gc();
 [[nodiscard]] std::unique_ptr<frame::Program> img_show();
 [[nodiscard]] std::unique_ptr<frame::Program> live_restore();
 

@@ -13,6 +13,7 @@
 #include "libimg/base/file_lock.h"
 #include "libimg/base/image_name.h"
 #include "libimg/base/text.h"
+#include "libimg/store/header_draft.h"
 #include "libimg/store/pack_file.h"
 #include "libimg/store/value.h"
 #include "schema/pack_generated.h"
@@ -138,6 +139,16 @@ Result<ImageRow> find_image(const Txn& txn, const Id& id) {
   return make_row(txn, *commit, header);
 }
 
+Result<std::optional<ImageRow>> image_of_commit(const Txn& txn, std::uint64_t commit) {
+  IMG_ASSIGN(const auto* header,
+             get_table<schema::ImageHeader>(txn, Key::commit(commit), "ImageHeader"));
+  if (header == nullptr) {
+    return std::optional<ImageRow>();
+  }
+  IMG_ASSIGN(ImageRow row, make_row(txn, commit, header));
+  return std::optional(row);
+}
+
 Result<ImageRow> newest_image(const Txn& txn, std::string_view series) {
   IMG_ASSIGN(Cursor cursor, txn.cursor());
   for (std::uint64_t before = kNoCommit;;) {
@@ -207,7 +218,9 @@ Result<std::vector<Pending>> pending_images(const Store& store, const Txn& txn) 
     IMG_TRY(check_table(txn, value.flatbuffer, "ImageHeader"));
     const auto* header = flatbuffers::GetRoot<schema::ImageHeader>(value.flatbuffer.data());
     IMG_ASSIGN(const bool in_use, is_in_use(store, *header));
-    all.push_back({key_word(entry.key, 2), header->name()->str(), in_use});
+    HeaderDraft draft = HeaderDraft::of(*header);
+    all.push_back({key_word(entry.key, 2), std::move(draft.name), draft.parent,
+                   std::move(draft.packs), in_use});
     return true;
   };
   IMG_TRY(walk(txn, Space::pending, Key::pending(0), 2, add));

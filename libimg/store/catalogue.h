@@ -32,6 +32,8 @@ struct ImageRow {
 /// Fault::missing if there is none.
 [[nodiscard]] Result<ImageRow> find_image(const Txn& txn, std::string_view name);
 [[nodiscard]] Result<ImageRow> find_image(const Txn& txn, const Id& id);
+/// The complete image with this number; nothing if there is none.
+[[nodiscard]] Result<std::optional<ImageRow>> image_of_commit(const Txn& txn, std::uint64_t commit);
 /// The newest that has a name; of one series, if that is not empty. Fault::missing if there is
 /// none.
 [[nodiscard]] Result<ImageRow> newest_image(const Txn& txn, std::string_view series = {});
@@ -58,6 +60,8 @@ struct PackUse {
 struct Pending {
   std::uint64_t commit = 0;
   std::string name;
+  std::optional<Id> parent;
+  std::vector<Id> packs;
   /// Its writer lives.
   bool in_use = false;
 };

@@ -7,6 +7,7 @@
 #include "libimg/base/image_name.h"
 #include "libimg/base/text.h"
 #include "libimg/store/header_draft.h"
+#include "libimg/store/pack_table.h"
 #include "libimg/store/value.h"
 
 namespace img::store {
@@ -28,25 +29,25 @@ Result<std::vector<RecordPlace>> some_records(const Txn& txn, std::uint64_t comm
   return places;
 }
 
-// The pending entry goes last, with what it says about packs. A pack that nobody refers to any more
-// loses its entry, and its files are then strays.
-Result<void> forget_pending(WriteTxn& txn, std::uint64_t commit) {
+// The pending entry goes last, with what it says about packs.
+Result<void> forget_pending(WriteTxn& txn, std::uint64_t commit, std::vector<Id>& left) {
   IMG_ASSIGN(const auto* header,
              get_table<schema::ImageHeader>(txn, Key::pending(commit), "ImageHeader"));
   std::vector<Id> packs;
   if (header != nullptr) {
     packs = HeaderDraft::of(*header).packs;
   }
+  IMG_TRY(txn.remove(Key::pending(commit)));
   for (const Id& pack : packs) {
     IMG_TRY(txn.remove(Key::usage(pack, commit)));
-    IMG_TRY(forget_unused_pack(txn, pack));
   }
-  IMG_TRY(txn.remove(Key::pending(commit)));
+  left.insert(left.end(), packs.begin(), packs.end());
   return {};
 }
 
 // As much of an image as `room` records allow; true: all of it.
-Result<bool> purge_part(WriteTxn& txn, std::uint64_t commit, std::size_t& room) {
+Result<bool> purge_part(WriteTxn& txn, std::uint64_t commit, std::size_t& room,
+                        std::vector<Id>& left) {
   IMG_ASSIGN(const auto is_pending, txn.get(Key::pending(commit)));
   if (!is_pending) {
     return true;  // its writer came to its end after all, or another collector was here
@@ -58,7 +59,7 @@ Result<bool> purge_part(WriteTxn& txn, std::uint64_t commit, std::size_t& room) 
   const bool all = places.size() < room;
   room -= places.size();
   if (all) {
-    IMG_TRY(forget_pending(txn, commit));
+    IMG_TRY(forget_pending(txn, commit, left));
     room -= std::min<std::size_t>(room, 8);  // what was removed besides records
   }
   return all;
@@ -137,27 +138,18 @@ Result<void> delete_image(const Store& store, std::string_view name) {
   return purge_pending(store, commit);
 }
 
-Result<void> forget_unused_pack(WriteTxn& txn, const Id& pack) {
-  IMG_ASSIGN(Cursor cursor, txn.cursor());
-  IMG_ASSIGN(const auto user, cursor.seek(Key::usage(pack, 0)));
-  const bool is_used = user && is_own_key(user->key, Space::usage, 3) &&
-                       key_word(user->key, 2) == pack.hi && key_word(user->key, 3) == pack.lo;
-  if (!is_used) {
-    IMG_TRY(txn.remove(Key::pack(pack)));
-  }
-  return {};
-}
-
 Result<void> purge_pending(const Store& store, std::span<const std::uint64_t> commits) {
   while (!commits.empty()) {
     IMG_ASSIGN(const auto txn, store.write());
     std::size_t room = kPurgeAtOnce;
+    std::vector<Id> left;  // packs that have one user less
     while (room > 0 && !commits.empty()) {
-      IMG_ASSIGN(const bool all, purge_part(*txn, commits.front(), room));
+      IMG_ASSIGN(const bool all, purge_part(*txn, commits.front(), room, left));
       if (all) {
         commits = commits.subspan(1);
       }
     }
+    IMG_TRY(forget_unused_packs(*txn, left));
     IMG_TRY(txn->commit());
   }
   return {};

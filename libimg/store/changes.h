@@ -28,8 +28,6 @@ namespace img::store {
 
 /// Makes an image one that is being removed: no reader that begins later sees it.
 [[nodiscard]] Result<void> hide_image(WriteTxn& txn, const ImageRow& row);
-/// Takes the entry of a pack away that no image uses, not even one that is being written.
-[[nodiscard]] Result<void> forget_unused_pack(WriteTxn& txn, const Id& pack);
 [[nodiscard]] Result<void> put_name(WriteTxn& txn, std::string_view name, const Id& image,
                                     std::uint64_t commit, bool pinned);
 

@@ -46,24 +46,39 @@ Result<Bytes> PackReader::bytes(std::uint64_t offset, std::uint64_t length) cons
   return all.subspan(offset, length);
 }
 
+Result<PackHashes> PackHashes::open(int packs, const Id& id, std::uint64_t bytes,
+                                    const Id& hashes_digest, const std::string& place) {
+  const std::string thing = place + "/packs/" + hash_file_name(id);
+  PackHashes hashes;
+  IMG_ASSIGN(hashes.file_,
+             map_exactly(packs, hash_file_name(id), bytes / kBlockBytes * kHashBytes, thing));
+  const Hash128 digest = hash128(hashes.file_.bytes());
+  if (digest.hi != hashes_digest.hi || digest.lo != hashes_digest.lo) {
+    return fail(Fault::corrupt, thing, "verify", "does not match its digest");
+  }
+  return hashes;
+}
+
+std::optional<std::uint64_t> PackHashes::first_difference(std::uint64_t first, Bytes blocks) const {
+  const std::uint64_t count = blocks.size() / kBlockBytes;
+  for (std::uint64_t block = 0; block < count; ++block) {
+    const std::uint64_t at = (first + block) * kHashBytes;
+    const Hash128 is = hash128(blocks.subspan(block * kBlockBytes, kBlockBytes));
+    if (at + kHashBytes > file_.bytes().size() || is != load_hash(file_.bytes().data() + at)) {
+      return first + block;
+    }
+  }
+  return std::nullopt;
+}
+
 Result<void> verify_pack(int packs, const Id& id, std::uint64_t bytes, const Id& hashes_digest,
                          const std::string& place) {
   const std::string thing = place + "/packs/" + pack_file_name(id);
-  const std::string hash_thing = place + "/packs/" + hash_file_name(id);
-  const std::uint64_t blocks = bytes / kBlockBytes;
   IMG_ASSIGN(const MappedFile pack, map_exactly(packs, pack_file_name(id), bytes, thing));
-  IMG_ASSIGN(const MappedFile hashes,
-             map_exactly(packs, hash_file_name(id), blocks * kHashBytes, hash_thing));
-  const Hash128 digest = hash128(hashes.bytes());
-  if (digest.hi != hashes_digest.hi || digest.lo != hashes_digest.lo) {
-    return fail(Fault::corrupt, hash_thing, "verify", "does not match its digest");
-  }
-  for (std::uint64_t block = 0; block < blocks; ++block) {
-    const Hash128 is = hash128(pack.bytes().subspan(block * kBlockBytes, kBlockBytes));
-    if (is != load_hash(hashes.bytes().data() + block * kHashBytes)) {
-      return fail(Fault::corrupt, thing, "verify",
-                  fmt::format("block {} does not match its hash", block));
-    }
+  IMG_ASSIGN(const PackHashes hashes, PackHashes::open(packs, id, bytes, hashes_digest, place));
+  if (const auto block = hashes.first_difference(0, pack.bytes())) {
+    return fail(Fault::corrupt, thing, "verify",
+                fmt::format("block {} does not match its hash", *block));
   }
   return {};
 }

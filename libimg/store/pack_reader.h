@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 
 #include "libimg/base/bytes.h"
@@ -26,6 +27,21 @@ class PackReader {
  private:
   MappedFile file_;
   std::string thing_;
+};
+
+/// The hashes of a sealed pack, mapped.
+class PackHashes {
+ public:
+  /// Fault::corrupt where they do not match `digest`.
+  [[nodiscard]] static Result<PackHashes> open(int packs, const Id& id, std::uint64_t bytes,
+                                               const Id& digest, const std::string& place);
+
+  /// The first of `blocks` (whole ones, from block `first` on) that differs from its hash.
+  [[nodiscard]] std::optional<std::uint64_t> first_difference(std::uint64_t first,
+                                                              Bytes blocks) const;
+
+ private:
+  MappedFile file_;
 };
 
 /// Reads the whole pack and compares each block with its hash, and the hashes with `digest`; the

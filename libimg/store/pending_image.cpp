@@ -9,6 +9,7 @@
 #include "libimg/store/catalogue.h"
 #include "libimg/store/changes.h"
 #include "libimg/store/pack_file.h"
+#include "libimg/store/pack_table.h"
 #include "libimg/store/record_table.h"
 #include "libimg/store/value.h"
 #include "schema/pack_generated.h"
@@ -335,16 +336,10 @@ Result<void> PendingImage::make_visible(WriteTxn& txn, const PackWriter::Sealed&
                 "the store has this very image already");
   }
   IMG_TRY(take_name(txn));
-  const std::uint64_t now_ns = realtime_ns();
-  draft_.created_ns = draft_.created_ns == 0 ? now_ns : draft_.created_ns;
+  draft_.created_ns = draft_.created_ns == 0 ? realtime_ns() : draft_.created_ns;
   flatbuffers::FlatBufferBuilder builder;
   if (sealed.bytes != 0) {
-    builder.ForceDefaults(true);
-    const schema::Id128 digest = sealed.hashes_digest.to_schema();
-    builder.Finish(schema::CreatePack(builder, sealed.bytes, now_ns, &digest));
-    IMG_TRY(put_table(txn, Key::pack(pack_->id()),
-                      std::as_bytes(std::span(builder.GetBufferPointer(), builder.GetSize())),
-                      WriteTxn::Put::add));
+    IMG_TRY(put_pack(txn, pack_->id(), sealed));
     IMG_TRY(put_number(txn, Key::usage(pack_->id(), draft_.commit), own_bytes_));
   }
   for (const PackUses::Use& use : uses_.all()) {

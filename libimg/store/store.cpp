@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <cerrno>
 #include <filesystem>
@@ -10,6 +11,7 @@
 
 #include "libimg/base/file.h"
 #include "libimg/base/file_lock.h"
+#include "libimg/store/compact.h"
 
 namespace img::store {
 namespace {
@@ -80,6 +82,13 @@ Result<UniqueFd> Store::collectors_turn() const {
     }
     std::this_thread::sleep_for(std::chrono::milliseconds(10));
   }
+}
+
+Result<void> Store::remove_unfinished_copy() const {
+  if (::unlinkat(directory_.get(), kUnfinishedCopy, 0) != 0 && errno != ENOENT) {
+    return fail(sys_error(errno, place() + "/" + kUnfinishedCopy, "remove"));
+  }
+  return {};
 }
 
 bool Store::is_store(const std::string& path) {

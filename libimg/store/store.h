@@ -64,6 +64,8 @@ class Store {
   [[nodiscard]] Result<std::optional<std::uint64_t>> oldest_reader() const {
     return env_->oldest_reader();
   }
+  /// Removes what an interrupted compaction left: there is none at work while this is open.
+  [[nodiscard]] Result<void> remove_unfinished_copy() const;
   /// Held, it keeps other collectors away; readers and writers do not notice.
   [[nodiscard]] Result<UniqueFd> collectors_turn() const;
 
