@@ -16,7 +16,7 @@ std::string_view action_of(const gc::PlannedImage& image) {
 }
 
 std::string why_of(const gc::PlannedImage& image) {
-  std::string why = image.verdict.why;
+  std::string why = image.verdict.why.empty() && image.pinned ? "pinned" : image.verdict.why;
   if (image.folds) {
     why += (why.empty() ? "" : "; ") +
            fmt::format("takes over {} from parents that go", size_text(image.folded_bytes));
@@ -151,6 +151,7 @@ void report_outcome(frame::Call& call, const gc::Plan& plan, const gc::Outcome& 
     json.texts("dropped", outcome.dropped);
     json.texts("stayed", outcome.stayed);
     json.number("rewritten_packs", outcome.rewritten);
+    json.number("rewritten_bytes", outcome.rewritten_bytes);
     json.number("freed_bytes", outcome.bytes);
     json.number("waiting_packs", outcome.waiting_packs);
     json.number("waiting_bytes", outcome.waiting_bytes);
@@ -164,7 +165,11 @@ void report_outcome(frame::Call& call, const gc::Plan& plan, const gc::Outcome& 
     return;
   }
   if (!plan.is_nothing()) {
-    call.report.text() << "freed " << size_text(outcome.bytes) << " of packs\n";
+    call.report.text() << "freed " << size_text(outcome.bytes) << " of packs";
+    if (outcome.rewritten != 0) {
+      call.report.text() << ", wrote " << size_text(outcome.rewritten_bytes) << " anew";
+    }
+    call.report.text() << '\n';
   }
   if (compacted) {
     call.report.text() << "database: " << size_text(compacted->before) << " -> "

@@ -27,7 +27,7 @@ needs of a dropped parent moves into it. Exit code: 1 refused (pinned, needed).
   --keep-within D    keep what is at most D older than the newest of its series
   --series S         judge only this series
   --pin NAME, --unpin NAME   a pinned image is never dropped
-  -n, --dry-run      say what would go, why, and how many bytes
+  -n  --dry-run      say what would go, why, and how many bytes
   --compact          also make packs and database as small as can be
   --yes              of a folder of images: remove the paths that are listed
   --json, -v, -q, -h, --version

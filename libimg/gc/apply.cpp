@@ -183,8 +183,9 @@ Result<void> Collection::forget_orphans() {
 Result<void> Collection::rewrite() {
   for (const PlannedPack& pack : plan_.packs) {
     if (pack.rewrite && !is_stopped()) {
-      IMG_ASSIGN(const bool done, rewrite_pack(store_, pack.id));
-      outcome_.rewritten += done ? 1 : 0;
+      IMG_ASSIGN(const auto bytes, rewrite_pack(store_, pack.id));
+      outcome_.rewritten += bytes ? 1 : 0;
+      outcome_.rewritten_bytes += bytes.value_or(0);
     }
   }
   return {};

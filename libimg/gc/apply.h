@@ -14,11 +14,12 @@ namespace img::gc {
 
 struct Outcome {
   std::vector<std::string> dropped;
-  std::vector<std::string> stayed;  // needed or pinned since the plan was made
-  std::uint64_t purged = 0;         // leftovers of dead writers
-  std::uint64_t rewritten = 0;      // packs
-  std::uint64_t bytes = 0;          // of files that are gone
-  std::uint64_t waiting_packs = 0;  // that somebody may still read: the next collection's
+  std::vector<std::string> stayed;    // needed or pinned since the plan was made
+  std::uint64_t purged = 0;           // leftovers of dead writers
+  std::uint64_t rewritten = 0;        // packs
+  std::uint64_t rewritten_bytes = 0;  // of those that took their place
+  std::uint64_t bytes = 0;            // of files that are gone
+  std::uint64_t waiting_packs = 0;    // that somebody may still read: the next collection's
   std::uint64_t waiting_bytes = 0;
 };
 

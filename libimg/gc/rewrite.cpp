@@ -94,7 +94,7 @@ class Rewrite {
   Rewrite(const std::shared_ptr<const store::Store>& store, const Id& pack)
       : store_(store), old_(pack) {}
 
-  [[nodiscard]] Result<bool> run();
+  [[nodiscard]] Result<std::optional<std::uint64_t>> run();
 
  private:
   [[nodiscard]] Result<bool> find_users();
@@ -285,14 +285,14 @@ Result<void> Rewrite::turn(const User& user) {
   }
 }
 
-Result<bool> Rewrite::run() {
+Result<std::optional<std::uint64_t>> Rewrite::run() {
   IMG_ASSIGN(const bool can, find_users());
   if (!can || alive_.bytes() > row_.bytes / 100 * 95) {
-    return false;
+    return std::optional<std::uint64_t>();
   }
   IMG_ASSIGN(const bool copied, copy());
   if (!copied) {
-    return false;
+    return std::optional<std::uint64_t>();
   }
   if (new_ != nullptr) {
     IMG_TRY(introduce());
@@ -300,12 +300,13 @@ Result<bool> Rewrite::run() {
   for (const User& user : users_) {
     IMG_TRY(turn(user));
   }
-  return true;
+  return std::optional(sealed_.bytes);
 }
 
 }  // namespace
 
-Result<bool> rewrite_pack(const std::shared_ptr<const store::Store>& store, const Id& pack) {
+Result<std::optional<std::uint64_t>> rewrite_pack(const std::shared_ptr<const store::Store>& store,
+                                                  const Id& pack) {
   Rewrite rewrite(store, pack);
   return rewrite.run();
 }

@@ -78,6 +78,7 @@ INSTANTIATE_TEST_SUITE_P(Tools, Help,
                          testing::Values(Tool{img_check, "img-convert dump web.store --as redis"},
                                          Tool{img_convert, "true"},
                                          Tool{img_merge, "img-convert dump/. web.store --as redis"},
+                                         Tool{img_gc, "img-convert dump web.store"},
                                          Tool{img_show, "true"}),
                          [](const auto& tool) {
                            std::string name(tool.param.make()->info().name);

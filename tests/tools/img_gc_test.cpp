@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: MIT
+#include <fstream>
+#include <nlohmann/json.hpp>
+
+#include "tests/tools/json_doc.h"
+#include "tests/tools/scratch.h"
+#include "tools/tools.h"
+
+namespace img::tools {
+namespace {
+
+namespace fs = std::filesystem;
+using frame::ToolRun;
+
+class ImgGc : public Scratch {
+ protected:
+  static ToolRun gc(std::vector<std::string> arguments) {
+    return run(img_gc(), std::move(arguments));
+  }
+  static void import(const std::string& name, const std::string& as) {
+    const ToolRun done = run(img_convert(), {dump(name), "web.store", "--as", as});
+    EXPECT_EQ(done.exit, 0) << done.err;
+  }
+  static nlohmann::json images() {
+    const ToolRun done = gc({"web.store", "-n", "--json"});
+    EXPECT_EQ(done.exit, 0) << done.err;
+    return nlohmann::json::parse(done.out)["images"];
+  }
+};
+
+TEST_F(ImgGc, ADryRunSaysWhatTheRunThenDoes) {
+  import("zoo", "a");
+  import("zoo", "b");
+  import("chain-snapshots/3", "c");
+  const ToolRun dry = gc({"web.store", "--keep-last", "1", "-n"});
+  EXPECT_EQ(dry.exit, 0) << dry.err;
+  EXPECT_NE(dry.out.find("drop    a"), std::string::npos) << dry.out;
+  EXPECT_NE(dry.out.find("drop    c.1"), std::string::npos) << dry.out;
+  EXPECT_NE(dry.out.find("fold    c.3"), std::string::npos) << dry.out;
+  EXPECT_NE(dry.out.find("would free"), std::string::npos) << dry.out;
+  EXPECT_EQ(images().size(), 5U);
+  const ToolRun done = gc({"web.store", "--keep-last", "1"});
+  EXPECT_EQ(done.exit, 0) << done.err;
+  EXPECT_EQ(done.out.substr(0, done.out.find("freed")), dry.out.substr(0, dry.out.find("would")));
+  EXPECT_EQ(images().size(), 2U);
+  EXPECT_EQ(run(img_check(), {"web.store"}).exit, 0);
+}
+
+// A chain that is folded gives the same image as the chain.
+TEST_F(ImgGc, AFoldedImageHasTheChainsMemory) {
+  import("chain-snapshots/3", "c");
+  const auto memory = [] {
+    return run(img_show(), {"web.store::c.3", "memory,mems", "--json"}).out;
+  };
+  const std::string before = memory();
+  EXPECT_EQ(gc({"web.store", "--keep-last", "1"}).exit, 0);
+  EXPECT_EQ(images().size(), 1U);
+  EXPECT_EQ(run(img_convert(), {"web.store", "flat", "--to", "criu"}).exit, 0);
+  EXPECT_FALSE(fs::exists("flat/parent"));
+  EXPECT_EQ(run(img_check(), {"flat", "--strict"}).exit, 0) << run(img_check(), {"flat"}).out;
+}
+
+TEST_F(ImgGc, WhatIsRefusedIsOneAndWhatCannotIsTwo) {
+  import("chain-snapshots/3", "c");
+  const ToolRun needed = gc({"web.store", "--delete", "c.1"});
+  EXPECT_EQ(needed.exit, 1);
+  EXPECT_NE(needed.err.find("it is the parent of c.2"), std::string::npos) << needed.err;
+  EXPECT_EQ(gc({"web.store", "--pin", "c.3"}).exit, 0);
+  EXPECT_EQ(gc({"web.store", "--delete", "c.3"}).exit, 1);
+  EXPECT_EQ(gc({"web.store", "--delete", "c.3", "--unpin", "c.3"}).exit, 0);
+  EXPECT_EQ(gc({"web.store", "--delete", "c.3"}).exit, 2);
+  EXPECT_EQ(gc({"web.store", "--pin", "x"}).exit, 2);
+  EXPECT_EQ(gc({"web.store", "--keep-last", "0"}).exit, 2);
+  EXPECT_EQ(gc({"web.store", "--keep-within", "soon"}).exit, 2);
+  EXPECT_EQ(gc({"web.store", "--series", "x"}).exit, 2);
+  EXPECT_EQ(gc({"web.store::c.1"}).exit, 2);
+  EXPECT_EQ(gc({"missing"}).exit, 2);
+  EXPECT_EQ(gc({}).exit, 2);
+}
+
+TEST_F(ImgGc, AFolderIsListedAndOnlyWithYesRemoved) {
+  fs::create_directory("f");
+  for (const char* name : {"a", "b", "c"}) {
+    fs::copy(dump("zoo"), std::string("f/") + name, fs::copy_options::recursive);
+  }
+  fs::last_write_time("f/a/inventory.img",
+                      fs::file_time_type::clock::now() + std::chrono::hours(1));
+  fs::create_directory("f/b/precious");
+  fs::copy(dump("single"), "f/s", fs::copy_options::recursive);
+  const ToolRun listed = gc({"f", "--keep-last", "1"});
+  EXPECT_EQ(listed.exit, 0) << listed.err;
+  EXPECT_EQ(listed.out.find("drop    a"), std::string::npos) << listed.out;
+  EXPECT_NE(listed.out.find("drop    c"), std::string::npos) << listed.out;
+  EXPECT_TRUE(fs::exists("f/c"));
+  fs::create_directory_symlink("../f/a", "f/c/outside");
+  EXPECT_EQ(gc({"f", "--keep-last", "1", "--yes", "-n"}).exit, 0);
+  EXPECT_TRUE(fs::exists("f/c"));
+  const ToolRun done = gc({"f", "--keep-last", "1", "--yes"});
+  EXPECT_EQ(done.exit, 0) << done.err;
+  EXPECT_FALSE(fs::exists("f/c"));
+  EXPECT_TRUE(fs::exists("f/a/inventory.img"));  // through the link nothing went
+  EXPECT_TRUE(fs::exists("f/b/precious"));
+  EXPECT_TRUE(fs::exists("f/s"));
+}
+
+TEST_F(ImgGc, JsonIsDocumented) {
+  import("zoo", "a");
+  import("zoo", "b");
+  import("chain-snapshots/3", "c");
+  std::ofstream("web.store/packs/00112233445566778899aabbccddeeff.pack") << "stray";
+  std::vector<ToolRun> runs = {gc({"web.store", "--json", "--keep-last", "2", "-n"})};
+  EXPECT_NE(runs[0].out.find("00112233445566778899aabbccddeeff"), std::string::npos);
+  runs.push_back(gc({"web.store", "--json", "--keep-last", "1", "--compact"}));
+  runs.push_back(gc({dump("chain-snapshots"), "--json", "--keep-last", "1"}));
+  runs.push_back(gc({"missing", "--json"}));
+  nlohmann::json unfinished = nlohmann::json::parse(runs[0].out);
+  unfinished["unfinished"].push_back({{"name", "dead"}});  // tests/libimg/gc makes a real one
+  runs.push_back({runs[0].exit, unfinished.dump(), ""});
+  expect_documented("img-gc", runs);
+}
+
+}  // namespace
+}  // namespace img::tools
