@@ -55,8 +55,8 @@ class ImgGc : public frame::Program {
   [[nodiscard]] Result<gc::Options> options() const;
   [[nodiscard]] Result<int> collect_store(const std::string& path, gc::Options options,
                                           frame::Call& call);
-  [[nodiscard]] Result<gc::Plan> plan(const std::shared_ptr<const store::Store>& store,
-                                      const gc::Options& options);
+  template <class Plan>
+  [[nodiscard]] Result<Plan> judged(Result<Plan> plan);
   [[nodiscard]] Result<int> collect_folder(const convert::Source& folder,
                                            const gc::Options& options, frame::Call& call);
 
@@ -110,16 +110,15 @@ Result<gc::Options> ImgGc::options() const {
   return options;
 }
 
-Result<gc::Plan> ImgGc::plan(const std::shared_ptr<const store::Store>& store,
-                             const gc::Options& options) {
-  auto plan = gc::make_plan(store, options);
+template <class Plan>
+Result<Plan> ImgGc::judged(Result<Plan> plan) {
   is_refusal_ = !plan && plan.error().fault == Fault::conflict;
   return plan;
 }
 
 Result<int> ImgGc::collect_store(const std::string& path, gc::Options options, frame::Call& call) {
   IMG_ASSIGN(std::shared_ptr<const store::Store> store, store::Store::open(path));
-  IMG_ASSIGN(const gc::Plan plan, this->plan(store, options));
+  IMG_ASSIGN(const gc::Plan plan, judged(gc::make_plan(store, options)));
   report_plan(call, plan, dry_run_);
   if (dry_run_) {
     return 0;
@@ -140,7 +139,7 @@ Result<int> ImgGc::collect_folder(const convert::Source& folder, const gc::Optio
   if (!pin_.empty() || !unpin_.empty() || compact_) {
     return frame::usage_error(kInfo, "--pin, --unpin, --compact", "are for a store");
   }
-  IMG_ASSIGN(const FolderPlan plan, plan_folder(folder, options.policy));
+  IMG_ASSIGN(const FolderPlan plan, judged(plan_folder(folder, options.policy)));
   report_folder(call, plan, dry_run_ || !yes_);
   if (dry_run_ || !yes_) {
     return 0;
