@@ -66,7 +66,8 @@ class FileBench {
     context_.remarks.refuse(why, file.name(), {}, hint);
   }
   /// This part of its state will not be there after a restore.
-  void lose(const OpenFile& file, state::Piece what) { context_.remarks.lose(what, file.name()); }
+  void lose(const OpenFile& file, state::Piece what) { lose(file.name(), what); }
+  void lose(const std::string& name, state::Piece what) { context_.remarks.lose(what, name); }
 
  private:
   DumpContext& context_;

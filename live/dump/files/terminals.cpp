@@ -11,10 +11,12 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
+#include <map>
 #include <optional>
 #include <set>
 
 #include "live/dump/files/regular_files.h"
+#include "live/dump/files/terminal_queue.h"
 #include "schema/tty_generated.h"
 
 namespace img::dump {
@@ -108,7 +110,37 @@ class Terminals final : public FileKind {
     return {};
   }
 
+  // Put back what was read takes both ends.
+  Result<void> finish() override {
+    for (const auto& [index, pty] : ptys_) {
+      const bool is_whole = pty.master.fd.is_open() && pty.slave.fd.is_open();
+      if (is_whole && !pty.master.is_in_packets && !bench_.options().dry_run) {
+        IMG_ASSIGN(const PtyQueues queues, look_at_queues(pty.master.fd.get(), pty.slave.fd.get()));
+        add_queue(pty.master, queues.of_master);
+        add_queue(pty.slave, queues.of_slave);
+        continue;
+      }
+      for (const End* end : {&pty.master, &pty.slave}) {
+        if (end->fd.is_open() && waiting_in(end->fd.get()) > 0) {
+          bench_.lose(end->name, state::Piece::terminal_input);
+        }
+      }
+    }
+    return {};
+  }
+
  private:
+  /// One end of a pty, for what waits in it.
+  struct End {
+    std::uint32_t id = 0;
+    UniqueFd fd;
+    bool is_in_packets = false;
+    std::string name;
+  };
+  struct Pty {
+    End master;
+    End slave;
+  };
   struct Session {
     std::uint32_t id = 0;
     std::uint32_t foreground = 0;
@@ -154,10 +186,8 @@ class Terminals final : public FileKind {
         (::ioctl(fd, TIOCGLCKTRMIOS, &locked) != 0 || ::ioctl(fd, TIOCGWINSZ, &size) != 0)) {
       return fail(sys_error(errno, file.name(), "ask the terminal"));
     }
-    int waiting = 0;
-    if (!hung_up && terminal.type == TtyType::PTY && ::ioctl(fd, FIONREAD, &waiting) == 0 &&
-        waiting > 0) {
-      bench_.lose(file, state::Piece::terminal_input);
+    if (!hung_up && terminal.type == TtyType::PTY) {
+      IMG_TRY(remember_end(file, terminal));
     }
     auto& builder = bench_.builder();
     const auto settings = hung_up ? 0 : termios_entry(builder, termios);
@@ -178,8 +208,30 @@ class Terminals final : public FileKind {
     return {};
   }
 
+  Result<void> remember_end(const OpenFile& file, const Terminal& terminal) {
+    End& end = terminal.is_master ? ptys_[terminal.index].master : ptys_[terminal.index].slave;
+    end.id = terminal.id;
+    end.fd.reset(::fcntl(file.copy.get(), F_DUPFD_CLOEXEC, 0));
+    end.is_in_packets = terminal.is_master && flag(file.copy.get(), TIOCGPKT);
+    if (!end.fd.is_open()) {
+      return fail(sys_error(errno, file.name(), "dup"));
+    }
+    end.name = file.name();
+    return {};
+  }
+
+  void add_queue(const End& end, const std::vector<std::byte>& bytes) {
+    if (!bytes.empty()) {
+      auto& builder = bench_.builder();
+      const auto data =
+          builder.CreateVector(reinterpret_cast<const std::uint8_t*>(bytes.data()), bytes.size());
+      bench_.records().add(Kind::tty_data, 0, schema::CreateTtyDataEntry(builder, end.id, data));
+    }
+  }
+
   RegularFiles& regular_;
   std::set<std::uint32_t> known_;
+  std::map<std::uint32_t, Pty> ptys_;
 };
 
 }  // namespace

@@ -113,12 +113,36 @@ TEST(OpenFiles, RefusesForeignTerminal) {
   ::close(slave);
 }
 
+TEST(OpenFiles, PtyQueue) {
+  const Opener opener([] {
+    const int master = ::open("/dev/ptmx", O_RDWR | O_NOCTTY);
+    const int slave = open_slave(master, O_NOCTTY);
+    ASSERT_EQ(::write(slave, "out\n", 4), 4);
+    ASSERT_EQ(::write(master, "one\ntwo\nthr", 11), 11);  // comes back as an echo
+    ::usleep(50'000);                                     // the kernel hands it over later
+  });
+  for (int round = 0; round < 2; ++round) {  // it is all there again
+    const Collected collected(opener.pid());
+    ASSERT_EQ(collected.failure(), "");
+    EXPECT_TRUE(collected.refusals().empty());
+    std::map<std::uint32_t, std::string> text;
+    for (const auto* one : collected.all<schema::TtyDataEntry>(Kind::tty_data)) {
+      text[one->tty_id()] += std::string(one->data()->begin(), one->data()->end());
+    }
+    EXPECT_EQ(text[terminal(collected, 4)->id()], "one\ntwo\nthr");
+    EXPECT_EQ(text[terminal(collected, 3)->id()], "out\r\none\r\ntwo\r\nthr");
+    EXPECT_EQ(terminal(collected, 4)->termios()->c_lflag() & (ICANON | ECHO | ISIG),
+              unsigned{ICANON | ECHO | ISIG})
+        << "and its settings too";
+  }
+}
+
 TEST(OpenFiles, LosesTerminalInput) {
   const Opener opener([] {
-    ::setsid();
     const int master = ::open("/dev/ptmx", O_RDWR | O_NOCTTY);
-    open_slave(master, O_NOCTTY);
-    ASSERT_EQ(::write(master, "typed\n", 6), 6);
+    ASSERT_EQ(::write(open_slave(master, O_NOCTTY), "x\n", 2), 2);
+    ::usleep(50'000);
+    ::close(4);
   });
   EXPECT_TRUE(Collected(opener.pid()).loses(Piece::terminal_input));
 }
