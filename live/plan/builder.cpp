@@ -50,6 +50,12 @@ Slot PlanBuilder::open_terminal(std::uint32_t index) {
   return slot;
 }
 
+Slot PlanBuilder::stand_in(std::uint32_t pid) {
+  const Slot slot = new_slot();
+  plan_.steps.emplace_back(MakeStandIn{pid, slot});
+  return slot;
+}
+
 DataId PlanBuilder::data(std::size_t bytes) {
   plan_.data.push_back({std::vector<std::byte>(bytes), {}});
   return DataId{static_cast<std::uint32_t>(plan_.data.size() - 1)};

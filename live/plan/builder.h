@@ -59,6 +59,9 @@ class PlanBuilder {
   [[nodiscard]] Slot open_terminal(std::uint32_t index);
   /// For a step that makes a result itself.
   [[nodiscard]] Slot new_slot() { return Slot{plan_.slots++}; }
+  /// Its pid; 0: any. Ended by end_stand_in().
+  [[nodiscard]] Slot stand_in(std::uint32_t pid);
+  void end_stand_in(Slot stand_in) { step(EndStandIn{stand_in}); }
 
   [[nodiscard]] DataId data(std::size_t bytes);  // zeros
   [[nodiscard]] DataId data(Bytes bytes, std::vector<Patch> patches = {});

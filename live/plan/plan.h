@@ -106,6 +106,16 @@ struct OpenTerminal {
   Slot slot{};
 };
 
+/// A process of the restorer's that only stands in for one that is gone, while something of it is
+/// opened; `pid` 0: any. `slot` is its pid. It ends, and is reaped, with EndStandIn.
+struct MakeStandIn {
+  std::uint32_t pid = 0;
+  Slot slot{};
+};
+struct EndStandIn {
+  Slot slot{};
+};
+
 /// A process as child of `parent`; stopped before its first instruction.
 struct MakeTask {
   Actor parent;  // the restorer: this is the root
@@ -200,9 +210,9 @@ struct LetGo {
   std::vector<Process> processes;
 };
 
-using Step = std::variant<Calls, Load, OpenTerminal, MakeTask, MakeThread, ClearMemory, Fill,
-                          MakeAioRing, MakeSegment, FillFile, CopyPayload, WriteProc, BecomeZombie,
-                          EndHelper, ForgetChildren, SetThread, LetGo>;
+using Step = std::variant<Calls, Load, OpenTerminal, MakeStandIn, EndStandIn, MakeTask, MakeThread,
+                          ClearMemory, Fill, MakeAioRing, MakeSegment, FillFile, CopyPayload,
+                          WriteProc, BecomeZombie, EndHelper, ForgetChildren, SetThread, LetGo>;
 
 /// What must be true of this machine; asked before the first step, all at once.
 struct FreePid {

@@ -107,6 +107,13 @@ void print_step(std::ostream& out, const Plan& plan, const Step& step) {
           [&](const OpenTerminal& one) {
             out << "restorer open terminal " << one.index << " = " << slot_text(one.slot) << '\n';
           },
+          [&](const MakeStandIn& one) {
+            out << "restorer make a stand-in with pid " << one.pid << " = " << slot_text(one.slot)
+                << '\n';
+          },
+          [&](const EndStandIn& one) {
+            out << "restorer end stand-in " << slot_text(one.slot) << '\n';
+          },
           [&](const Load& one) {
             out << "restorer load(" << data_text(plan.data.at(static_cast<std::size_t>(one.data)))
                 << " at " << one.offset << ") = " << slot_text(one.slot) << '\n';

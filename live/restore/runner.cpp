@@ -20,6 +20,7 @@
 #include "libimg/base/text.h"
 #include "live/procfs/proc_dir.h"
 #include "live/restore/contents.h"
+#include "live/restore/stand_in.h"
 
 namespace img::restore {
 namespace {
@@ -239,6 +240,16 @@ Result<void> Runner::step(const plan::OpenTerminal& open) {
     }
     below.push_back(std::move(master));
   }
+}
+
+Result<void> Runner::step(const plan::MakeStandIn& make) {
+  IMG_ASSIGN(const pid_t made, make_stand_in(make.pid));
+  results_.at(static_cast<std::size_t>(make.slot)) = made;
+  return {};
+}
+
+Result<void> Runner::step(const plan::EndStandIn& end) {
+  return end_stand_in(descriptor(end.slot));
 }
 
 Result<void> Runner::step(const plan::FillFile& fill) {

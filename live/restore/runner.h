@@ -45,6 +45,8 @@ class Runner {
   [[nodiscard]] Result<void> step(const plan::Calls& calls);
   [[nodiscard]] Result<void> step(const plan::Load& load) { return local_.load(load); }
   [[nodiscard]] Result<void> step(const plan::OpenTerminal& open);
+  [[nodiscard]] Result<void> step(const plan::MakeStandIn& make);
+  [[nodiscard]] Result<void> step(const plan::EndStandIn& end);
   [[nodiscard]] Result<void> step(const plan::MakeTask& make);
   [[nodiscard]] Result<void> step(const plan::MakeThread& make);
   [[nodiscard]] Result<void> step(const plan::ClearMemory& clear);

@@ -80,6 +80,10 @@ Result<void> ImageFiles::read_tables() {
       context.reader, {Kind::pstree, 0},
       [&](const schema::PstreeEntry& entry, const model::Record&) {
         root_pid = root_pid == 0 ? entry.pid() : root_pid;
+        context.tasks.insert(entry.pid());
+        for (std::uint32_t i = 0; entry.threads() != nullptr && i < entry.threads()->size(); ++i) {
+          context.tasks.insert(entry.threads()->Get(i));
+        }
       }));
   const auto note_table = [&](const schema::TaskKobjIdsEntry& ids, const model::Record& record) {
     if (record.key.file.id == root_pid) {
@@ -147,6 +151,7 @@ Result<void> ImageFiles::open_all(PlanBuilder& builder) {
     }
   }
   IMG_TRY(open_for_mappings());
+  context_.remaps_->opened(context_);
   for (const auto& [type, kind] : kinds) {
     if (const Result<void> opened = kind->opened(context_); !opened) {
       builder.refuse(opened.error());
@@ -245,7 +250,7 @@ Result<void> ImageFiles::complete(PlanBuilder& builder, Actor actor, std::uint32
     const bool is_first = completed_.emplace(file->type, file->id).second;
     const TaskFd at{actor, descriptor.fd, (descriptor.flags & FD_CLOEXEC) != 0};
     KindPlanner* kind = kind_of(file->type);
-    if (kind != nullptr && (is_first || kind->is_for_each_task())) {
+    if (kind != nullptr && (is_first || kind->is_for_each_task(context_, *file))) {
       IMG_TRY(kind->complete(context_, *file, at));
     }
     if (!is_first) {

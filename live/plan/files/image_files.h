@@ -67,7 +67,10 @@ class KindPlanner {
     return {};
   }
   /// complete() is for every task that has the file, not only for the first.
-  [[nodiscard]] virtual bool is_for_each_task() const { return false; }
+  [[nodiscard]] virtual bool is_for_each_task(const FileContext& /*context*/,
+                                              const model::OpenFile& /*file*/) const {
+    return false;
+  }
   /// Calls of the first task that has the file, once all tasks have all their descriptors.
   [[nodiscard]] virtual Result<void> complete(FileContext& /*context*/,
                                               const model::OpenFile& /*file*/, TaskFd /*at*/) {
@@ -88,7 +91,8 @@ class FileContext {
   PlanBuilder* builder = nullptr;  // from open_all on
   /// Descriptor tables by files_id.
   std::map<std::uint32_t, std::vector<model::Descriptor>> tables;
-  std::uint32_t root_table = 0;  // files_id of the root of the tree
+  std::uint32_t root_table = 0;   // files_id of the root of the tree
+  std::set<std::uint32_t> tasks;  // pids and thread ids of the tree
 
   /// The slot of a file; opened now if no one has needed it yet.
   [[nodiscard]] Result<Slot> slot_of(std::uint32_t id, schema::FdTypes type);

@@ -5,6 +5,7 @@
 #include <sys/syscall.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <cstring>
 
 #include "libimg/base/text.h"
@@ -31,6 +32,9 @@ class RegularFiles final : public KindPlanner {
     if (is_taken(context, file, name, slot)) {
       return slot;
     }
+    if (is_of_task(context, file, name)) {
+      return context.open_path("/dev/null", O_RDONLY);  // holds the number until complete()
+    }
     expect_file(context, file.id, entry, name);
     IMG_ASSIGN(slot, context.open_node(file.id, entry.flags()));
     if (cuts(context, name) && entry.size()) {
@@ -44,7 +48,44 @@ class RegularFiles final : public KindPlanner {
     return slot;
   }
 
+  /// A file of /proc of a task of the tree: opened when that task is there.
+  bool is_for_each_task(const FileContext& context, const model::OpenFile& file) const override {
+    const auto& entry = *file.as<schema::RegFileEntry>(schema::FdTypes::REG);
+    return is_of_task(context, file, entry.name()->str());
+  }
+
+  Result<void> complete(FileContext& context, const model::OpenFile& file, TaskFd at) override {
+    const auto& entry = *file.as<schema::RegFileEntry>(schema::FdTypes::REG);
+    const std::string name = entry.name()->str();
+    if (!is_of_task(context, file, name)) {
+      return {};
+    }
+    PlanBuilder& builder = *context.builder;
+    const Slot opened = builder.call(
+        at.actor, SYS_openat,
+        {AT_FDCWD, builder.text(name), entry.flags() & (O_ACCMODE | O_NONBLOCK | O_DIRECTORY)},
+        "open " + escaped(name));
+    if (entry.pos() != 0) {
+      builder.call(at.actor, SYS_lseek, {opened, entry.pos(), SEEK_SET},
+                   "position in " + escaped(name));
+    }
+    builder.call(at.actor, SYS_dup3, {opened, at.fd, at.closes_on_exec ? O_CLOEXEC : 0},
+                 "descriptor " + std::to_string(at.fd));
+    builder.call(at.actor, SYS_close, {opened}, "close it");
+    return {};
+  }
+
  private:
+  static bool is_of_task(const FileContext& context, const model::OpenFile& file,
+                         const std::string& name) {
+    constexpr std::string_view kProc = "/proc/";
+    if (name.rfind(kProc, 0) != 0 || context.has_lost_name(file.id)) {
+      return false;
+    }
+    return context.tasks.count(static_cast<std::uint32_t>(
+               std::strtoul(name.c_str() + kProc.size(), nullptr, 10))) != 0;
+  }
+
   /// The caller has a descriptor for it.
   static bool is_taken(FileContext& context, const model::OpenFile& file, const std::string& name,
                        Slot& slot) {

@@ -171,8 +171,17 @@ Result<Slot> Remaps::holder(FileContext& context, std::uint32_t file_id) {
     }
     case RemapType::PROCFS: break;
   }
-  return fail(Fault::unsupported, escaped(name), "is a file of /proc of a process that is gone",
-              "such a file cannot be opened again");
+  const auto known = links_.find(file_id);
+  if (known != links_.end()) {
+    return known->second;
+  }
+  PlanBuilder& builder = *context.builder;
+  if (stand_ins_.count(remap.id) == 0) {
+    stand_ins_.emplace(remap.id, builder.stand_in(remap.id));
+  }
+  const Slot opened = context.open_path(name, O_PATH);
+  links_.emplace(file_id, opened);
+  return opened;
 }
 
 Result<Slot> Remaps::make_ghost(FileContext& context, std::uint32_t id, const std::string& name) {
@@ -234,6 +243,14 @@ Result<Slot> Remaps::open_link(FileContext& context, std::uint32_t link_id,
   builder.call(kRestorer, SYS_unlinkat, {to.folder, to.name, 0},
                "delete " + escaped(name) + ", as it was");
   return holder;
+}
+
+/// A file of /proc can be opened again only while its process is there.
+void Remaps::opened(FileContext& context) {
+  for (const auto& [pid, process] : stand_ins_) {
+    context.builder->end_stand_in(process);
+  }
+  stand_ins_.clear();
 }
 
 void Remaps::finish(FileContext& context) {

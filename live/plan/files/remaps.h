@@ -27,6 +27,8 @@ class Remaps {
   /// An O_PATH descriptor of the file without a name that REG entry `file_id` means: to be opened
   /// again by FileContext::reopen.
   [[nodiscard]] Result<Slot> holder(FileContext& context, std::uint32_t file_id);
+  /// All files are open.
+  void opened(FileContext& context);
   /// Link remaps that have served are removed.
   void finish(FileContext& context);
 
@@ -45,6 +47,7 @@ class Remaps {
   std::map<std::uint32_t, Slot> ghosts_;  // holders by ghost id
   std::map<std::uint32_t, Slot> links_;   // holders by file id
   std::vector<std::string> used_links_;
+  std::map<std::uint32_t, Slot> stand_ins_;  // by pid
 };
 
 }  // namespace img::plan

@@ -125,7 +125,7 @@ class Terminals final : public KindPlanner {
     return {};
   }
 
-  bool is_for_each_task() const override { return true; }
+  bool is_for_each_task(const FileContext&, const OpenFile&) const override { return true; }
 
   Result<void> complete(FileContext& context, const OpenFile& file, TaskFd at) override {
     const auto& entry = *file.as<TtyFileEntry>(FdTypes::TTY);
