@@ -5,13 +5,12 @@
 #include "libimg/convert/open_image.h"
 #include "libimg/convert/single_file.h"
 #include "libimg/show/dot.h"
-#include "libimg/show/json_page.h"
 #include "libimg/show/records.h"
-#include "libimg/show/text_page.h"
 #include "libimg/show/views.h"
 #include "tools/frame/arguments.h"
 #include "tools/frame/stream_sink.h"
 #include "tools/show_memory.h"
+#include "tools/show_page.h"
 #include "tools/tools.h"
 
 namespace img::tools {
@@ -42,20 +41,6 @@ Examples:
 
 constexpr frame::ToolInfo kInfo = {"img-show", "show", kHelp};
 
-/// A page in the form that was asked for.
-struct Output {
-  explicit Output(frame::Call& call) {
-    if (call.report.is_json()) {
-      page = std::make_unique<show::JsonPage>(call.report.json());
-      return;
-    }
-    page = std::make_unique<show::TextPage>(
-        [&out = call.report.text()](std::string_view piece) { out << piece; },
-        show::TextStyle{call.streams.out_is_terminal, call.streams.color});
-  }
-  std::unique_ptr<show::Page> page;
-};
-
 class ImgShow : public frame::Program {
  public:
   [[nodiscard]] const frame::ToolInfo& info() const override { return kInfo; }
@@ -63,7 +48,6 @@ class ImgShow : public frame::Program {
   [[nodiscard]] Result<int> run(frame::Call& call) override;
 
  private:
-  [[nodiscard]] Result<std::vector<std::string>> wanted() const;
   [[nodiscard]] Result<convert::Source> source(const frame::Call& call) const;
   [[nodiscard]] Result<int> images(const convert::Source& source, frame::Call& call) const;
   [[nodiscard]] Result<int> views(const convert::Source& source,
@@ -97,43 +81,6 @@ void ImgShow::declare(CLI::App& app) {
   memory_.declare(app);
 }
 
-Result<std::vector<std::string>> ImgShow::wanted() const {
-  std::vector<std::string> names;
-  if (what_ == "all") {
-    for (const show::View& view : show::views()) {
-      if (view.in_all) {
-        names.emplace_back(view.name);
-      }
-    }
-    return names;
-  }
-  std::string_view left =
-      what_.empty() ? (memory_.is_asked() ? "memory" : "summary") : std::string_view(what_);
-  while (true) {
-    const std::size_t end = std::min(left.find(','), left.size());
-    names.emplace_back(left.substr(0, end));
-    const std::string& name = names.back();
-    if (name != "memory" && name != "records" && show::find_view(name) == nullptr) {
-      return fail(Fault::usage, "arguments", name, "no such view", "see img-show --help");
-    }
-    if (end == left.size()) {
-      break;
-    }
-    left.remove_prefix(end + 1);
-  }
-  const bool alone = names.size() == 1;
-  if (!alone && std::ranges::any_of(names, [](const std::string& name) {
-        return name == "records" || name == "memory";
-      })) {
-    return fail(Fault::usage, "arguments", what_, "memory and records can only be shown alone");
-  }
-  if (kind_.empty() == (names[0] == "records")) {
-    return fail(Fault::usage, "arguments", kind_.empty() ? "records" : kind_,
-                kind_.empty() ? "of which kind?" : "one argument too many");
-  }
-  return names;
-}
-
 Result<convert::Source> ImgShow::source(const frame::Call& call) const {
   convert::SourceOptions options;
   options.image = image_;
@@ -145,37 +92,12 @@ Result<convert::Source> ImgShow::source(const frame::Call& call) const {
   return convert::recognise(source_, options);
 }
 
-/// What could not be read is said; the first of it is the error that ends the tool.
-Result<int> finish(const show::Subject& subject, frame::Call& call, int exit_code) {
-  if (subject.troubles().empty()) {
-    return exit_code;
-  }
-  if (call.report.is_json()) {
-    JsonWriter& json = call.report.json();
-    json.begin_array("unreadable");
-    for (const Error& error : subject.troubles()) {
-      json.begin_object();
-      json.text("thing", error.thing);
-      json.text("what", error.what);
-      json.text("why", error.why);
-      json.text("hint", error.hint);
-      json.end();
-    }
-    json.end();
-  } else {
-    for (const Error& error : subject.troubles().subspan(1)) {
-      call.report.note(error.line());
-    }
-  }
-  return fail(subject.troubles().front());
-}
-
 Result<int> ImgShow::images(const convert::Source& source, frame::Call& call) const {
   IMG_ASSIGN(const std::vector<convert::Source> all, convert::images_of(source));
   std::optional<show::Subject> first;
   std::vector<std::unique_ptr<model::ImageReader>> kept;
-  Output out(call);
-  show::ImageTable table(*out.page);
+  PageOut out(call);
+  show::ImageTable table(out.page());
   // Newest first, so that a chain stands together under its last level.
   for (const convert::Source& one : all | std::views::reverse) {
     IMG_ASSIGN(auto reader, convert::open_image(one));
@@ -218,9 +140,9 @@ Result<int> ImgShow::views(const convert::Source& source, const std::vector<std:
     return finish(subject, call, 0);
   }
   if (names[0] == "memory") {
-    Output out(call);
-    IMG_ASSIGN(const int code, memory_.run(subject, *out.page, call));
-    out.page.reset();
+    PageOut out(call);
+    IMG_ASSIGN(const int code, memory_.run(subject, out.page(), call));
+    out.close();
     return finish(subject, call, code);
   }
   if (dot_) {
@@ -228,16 +150,17 @@ Result<int> ImgShow::views(const convert::Source& source, const std::vector<std:
     return finish(subject, call, 0);
   }
   {
-    Output out(call);
+    PageOut out(call);
     for (const std::string& name : names) {
-      show::find_view(name)->show(subject, *out.page);
+      show::find_view(name)->show(subject, out.page());
     }
   }
   return finish(subject, call, 0);
 }
 
 Result<int> ImgShow::run(frame::Call& call) {
-  IMG_ASSIGN(const std::vector<std::string> names, wanted());
+  IMG_ASSIGN(const std::vector<std::string> names,
+             wanted_views(what_, kind_, memory_.is_asked() ? "memory" : "summary"));
   if (call.report.is_json() && (dot_ || names[0] == "records")) {
     return fail(Fault::usage, "arguments", "--json",
                 dot_ ? "DOT is not JSON" : "records are JSON, but crit's: leave out --json");

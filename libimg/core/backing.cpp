@@ -2,7 +2,6 @@
 #include "libimg/core/backing.h"
 
 #include "libimg/core/host_elf.h"
-#include "schema/memfd_generated.h"
 
 namespace img::core {
 namespace {
@@ -74,22 +73,16 @@ Result<void> Backings::read_tables() {
     return {};
   });
   IMG_TRY(reader_->read({schema::Kind::remap_fpath, 0}, remaps));
-  FunctionSink memfds([this](const Record& record) -> Result<void> {
-    if (record.key.seq != 0) {
-      const auto& entry = *record.as<schema::MemfdInodeEntry>();
-      memfds_.try_emplace(entry.inode_id(), Memfd{entry.shmid(), entry.name()->str()});
-    }
-    return {};
-  });
-  return reader_->read({schema::Kind::memfd, 0}, memfds);
+  IMG_ASSIGN(shared_, model::SharedMemory::read(*reader_));
+  return {};
 }
 
 Backing Backings::of(const Mapping& mapping) {
   if (mapping.is(vma::kVvar | vma::kVsyscall | vma::kSocket | vma::kUprobes)) {
     return {Backing::Kind::absent, 0};
   }
-  if (mapping.is(vma::kAnonShared | vma::kSysvIpc)) {
-    return {Backing::Kind::pages, mapping.object};
+  if (const auto object = shared_.under(mapping.status, mapping.object, files_)) {
+    return {Backing::Kind::pages, object->id};
   }
   if (!mapping.is_file() && !mapping.is(vma::kMemfd)) {
     return {};
@@ -101,11 +94,6 @@ Backing Backings::of(const Mapping& mapping) {
 }
 
 Backing Backings::of_file(const model::OpenFile& file) {
-  if (const auto* memfd = file.as<schema::MemfdFileEntry>(FdTypes::MEMFD)) {
-    const auto inode = memfds_.find(memfd->inode_id());
-    return inode == memfds_.end() ? Backing{Backing::Kind::absent, 0}
-                                  : Backing{Backing::Kind::pages, inode->second.shmid};
-  }
   if (const auto remap = remaps_.find(file.id);
       remap != remaps_.end() && remap->second.type == schema::RemapType::GHOST) {
     return {Backing::Kind::ghost, remap->second.remap_id};
@@ -127,11 +115,11 @@ std::string Backings::name_of(const Mapping& mapping) const {
     return {};
   }
   if (const auto* memfd = file->as<schema::MemfdFileEntry>(FdTypes::MEMFD)) {
-    const auto inode = memfds_.find(memfd->inode_id());
-    if (inode == memfds_.end()) {
+    const auto* inode = shared_.memfd(memfd->inode_id());
+    if (inode == nullptr) {
       return {};
     }
-    const std::string& name = inode->second.name;  // of anonymous shared memory: a path
+    const std::string& name = inode->name;  // of anonymous shared memory: a path
     return (name.starts_with('/') ? name : "/memfd:" + name) + " (deleted)";
   }
   const auto* reg = file->as<schema::RegFileEntry>(FdTypes::REG);

@@ -8,13 +8,13 @@
 #include <memory>
 #include <string>
 #include <unordered_map>
-#include <unordered_set>
 
 #include "libimg/base/mapped_file.h"
 #include "libimg/core/process_memory.h"
 #include "libimg/model/address_space.h"
 #include "libimg/model/file_table.h"
 #include "libimg/model/remap.h"
+#include "libimg/model/shared_memory.h"
 
 namespace img::core {
 
@@ -54,14 +54,10 @@ class Backings {
   [[nodiscard]] Backing of_file(const model::OpenFile& file);
   [[nodiscard]] Bytes host_file(std::uint32_t id);
 
-  struct Memfd {
-    std::uint32_t shmid = 0;
-    std::string name;
-  };
   model::ImageReader* reader_;
   model::FileTable files_;
   std::unordered_map<std::uint32_t, model::Remap> remaps_;
-  std::unordered_map<std::uint64_t, Memfd> memfds_;        // by inode id
+  model::SharedMemory shared_;
   std::unordered_map<std::uint32_t, MappedFile> on_host_;  // by file id; empty: not ours
 };
 

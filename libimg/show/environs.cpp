@@ -63,7 +63,7 @@ std::string namespace_words(Subject& subject, std::string_view type, std::uint32
     std::size_t devices = 0;
     if (subject.has({Kind::netdev, id})) {
       subject.each<flatbuffers::Table>({Kind::netdev, id}, [&](auto&, auto&) { ++devices; });
-      words = fmt::format("{} devices", devices);
+      words = fmt::format("{} device{}", devices, devices == 1 ? "" : "s");
     }
   } else if (type == "mnt" && subject.has({Kind::mountpoints, id})) {
     std::size_t mounts = 0;

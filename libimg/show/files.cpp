@@ -47,17 +47,25 @@ void add_descriptor(Subject& subject, Page& page, const model::Descriptor& descr
             words.path.empty() ? Value::none() : Value::text(words.path), Value::text(words.what)});
 }
 
+/// The path alone for programs.
+void add_place(Subject& subject, Page& page, std::string_view name, std::uint32_t id) {
+  const model::OpenFile* file = subject.open_files().find(id);
+  const std::string path = file == nullptr ? std::string() : words_of(subject, *file).path;
+  page.field(name, {}, path.empty() ? Value::none() : Value::text(path));
+  page.field({}, name, Value::text(file_words(subject, id)));
+}
+
 void add_process(Subject& subject, Page& page, const Process& process) {
   page.begin({}, subject.title(process));
   page.field("pid", {}, Value::count(process.pid));
   page.field("comm", {}, Value::text(process.comm()));
   page.field("files_id", {}, process.has_ids ? Value::count(process.ids.files) : Value::none());
   subject.each<schema::FsEntry>({Kind::fs, process.pid}, [&](const schema::FsEntry& fs, auto&) {
-    page.field("cwd", "cwd", Value::text(file_words(subject, fs.cwd_id())));
-    page.field("root", "root", Value::text(file_words(subject, fs.root_id())));
+    add_place(subject, page, "cwd", fs.cwd_id());
+    add_place(subject, page, "root", fs.root_id());
   });
   subject.each<schema::MmEntry>({Kind::mm, process.pid}, [&](const schema::MmEntry& mm, auto&) {
-    page.field("exe", "exe", Value::text(file_words(subject, mm.exe_file_id())));
+    add_place(subject, page, "exe", mm.exe_file_id());
   });
   page.begin_table("descriptors", kDescriptorColumns);
   bool any = false;

@@ -72,11 +72,14 @@ void count(PageSums& sums, std::uint32_t flags, std::uint64_t bytes) {
   }
 }
 
+std::uint64_t bytes_of(const PageRun& run, std::uint64_t page_size) {
+  return std::min(run.pages, (UINT64_MAX - run.address) / page_size) * page_size;
+}
+
 /// A run may cover several mappings that touch, and gaps where the image is wrong.
 void count_run(Mappings& mappings, const PageRun& run, std::uint64_t page_size) {
-  const std::uint64_t room = (UINT64_MAX - run.address) / page_size;
   std::uint64_t at = run.address;
-  const std::uint64_t end = at + std::min(run.pages, room) * page_size;
+  const std::uint64_t end = at + bytes_of(run, page_size);
   auto next = std::ranges::upper_bound(mappings.all, at, {}, &Mapping::end);
   while (at < end) {
     if (next == mappings.all.end() || next->start >= end) {
@@ -101,6 +104,38 @@ void for_each_run(Subject& subject, FileKey pagemap,
   }
 }
 
+/// One object's pages into all mappings that show it; each object is read once.
+void count_shared(Subject& subject, Mappings& mappings, std::uint64_t page_size) {
+  std::vector<Mapping*> showing;
+  for (Mapping& mapping : mappings.all) {
+    if (mapping.shared) {
+      showing.push_back(&mapping);
+    }
+  }
+  std::ranges::sort(showing, {},
+                    [](const Mapping* one) { return std::pair(*one->shared, one->offset); });
+  for (std::size_t begin = 0, end = 0; begin < showing.size(); begin = end) {
+    while (end < showing.size() && showing[end]->shared == showing[begin]->shared) {
+      ++end;
+    }
+    std::size_t first = begin;
+    for_each_run(subject, *showing[begin]->shared, [&](const PageRun& run) {
+      const std::uint64_t stop = run.address + bytes_of(run, page_size);
+      const auto end_of = [&](std::size_t at) {
+        return showing[at]->offset + (showing[at]->end - showing[at]->start);
+      };
+      while (first < end && end_of(first) <= run.address) {
+        ++first;
+      }
+      for (std::size_t at = first; at < end && showing[at]->offset < stop; ++at) {
+        const std::uint64_t from = std::max(run.address, showing[at]->offset);
+        const std::uint64_t to = std::min(stop, end_of(at));
+        count(showing[at]->shared_pages, run.flags, to > from ? to - from : 0);
+      }
+    });
+  }
+}
+
 }  // namespace
 
 std::string_view mapping_kind_name(MappingKind kind) {
@@ -119,7 +154,7 @@ std::string_view mapping_kind_name(MappingKind kind) {
   return "unknown";
 }
 
-Mappings mappings_of(Subject& subject, std::uint32_t pid) {
+Mappings places_of(Subject& subject, std::uint32_t pid) {
   Mappings mappings;
   subject.each<schema::MmEntry>({Kind::mm, pid}, [&](const schema::MmEntry& mm, auto&) {
     if (mm.vmas() != nullptr) {
@@ -140,12 +175,26 @@ Mappings mappings_of(Subject& subject, std::uint32_t pid) {
   // Guard regions come last in an image although they lie inside of other mappings.
   const auto guards = std::ranges::stable_partition(
       mappings.all, [](const Mapping& mapping) { return mapping.kind != MappingKind::guard; });
-  const std::vector<Mapping> kept(guards.begin(), guards.end());
-  mappings.all.erase(guards.begin(), guards.end());
-  std::ranges::stable_sort(mappings.all, {}, &Mapping::start);
+  std::ranges::stable_sort(mappings.all.begin(), guards.begin(), {}, &Mapping::start);
+  for (Mapping& mapping : mappings.all) {
+    mapping.shared =
+        subject.shared_memory().under(mapping.status, mapping.object, subject.open_files());
+    if (mapping.shared && !subject.has(*mapping.shared)) {
+      mapping.shared.reset();
+    }
+  }
+  return mappings;
+}
+
+Mappings mappings_of(Subject& subject, std::uint32_t pid) {
+  Mappings mappings = places_of(subject, pid);
+  const auto guards = std::ranges::find(mappings.all, MappingKind::guard, &Mapping::kind);
+  const std::vector<Mapping> kept(guards, mappings.all.end());
+  mappings.all.erase(guards, mappings.all.end());
   const std::uint64_t page_size = subject.reader().header().page_size();
   for_each_run(subject, {Kind::pagemap, pid},
                [&](const PageRun& run) { count_run(mappings, run, page_size); });
+  count_shared(subject, mappings, page_size);
   mappings.all.insert(mappings.all.end(), kept.begin(), kept.end());
   return mappings;
 }
@@ -173,9 +222,9 @@ std::string mapping_path(Subject& subject, const Mapping& mapping) {
 std::string mapping_words(Subject& subject, const Mapping& mapping) {
   const Naming* naming = naming_of(mapping.status);
   if (naming == nullptr) {
-    return mapping.kind == MappingKind::stack  ? "[stack]"
+    return mapping.kind == MappingKind::stack          ? "[stack]"
            : (mapping.flags & vma::kMapGrowsDown) != 0 ? "[grows down]"
-                                               : "";
+                                                       : "";
   }
   if (!naming->words.empty()) {
     const bool has_id = naming->words.front() != '[';

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT
-// The mappings of one process with what the image holds of each. Pages that are in shared objects
-// are counted there (shared_memory), not in the mappings that show them.
+// The mappings of one process with what the image holds of each. Pages of shared objects are told
+// apart: several mappings may show the same ones.
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "libimg/show/subject.h"
@@ -41,7 +42,9 @@ struct Mapping {
   std::uint32_t flags = 0;
   std::uint32_t status = 0;
   MappingKind kind = MappingKind::anonymous;
-  PageSums pages;
+  PageSums pages;                 // of the process alone
+  std::optional<FileKey> shared;  // the object that it shows, where that is in the image
+  PageSums shared_pages;          // of that object, as far as it is shown here
 
   [[nodiscard]] bool is_shared() const { return (flags & 1) != 0; }
 };
@@ -51,6 +54,8 @@ struct Mappings {
   PageSums outside;          // pages in none of them
 };
 
+/// What is mapped, without the pages.
+[[nodiscard]] Mappings places_of(Subject& subject, std::uint32_t pid);
 [[nodiscard]] Mappings mappings_of(Subject& subject, std::uint32_t pid);
 /// All of a page map.
 [[nodiscard]] PageSums sums_of(Subject& subject, FileKey pagemap);

@@ -8,6 +8,7 @@
 
 #include "libimg/base/units.h"
 #include "libimg/model/address_space.h"
+#include "libimg/show/process_memory.h"
 
 namespace img::show {
 namespace {
@@ -117,16 +118,15 @@ class RawSink : public model::MemorySink {
   std::uint64_t next_;
 };
 
-Result<FileKey> pagemap_of(Subject& subject, const MemoryPlace& place) {
-  const FileKey pagemap{Kind::pagemap, place.pid};
-  if (!subject.has(pagemap)) {
+Result<void> check_place(Subject& subject, const MemoryPlace& place) {
+  if (!subject.has({Kind::pagemap, place.pid})) {
     return fail(Fault::missing, fmt::format("process {}", place.pid), "has no memory in the image",
                 subject.reader().place());
   }
   if (place.address > UINT64_MAX - place.length) {
     return fail(Fault::usage, hex(place.address), "past the end of all addresses");
   }
-  return pagemap;
+  return {};
 }
 
 }  // namespace
@@ -162,15 +162,14 @@ void show_memory_runs(Subject& subject, Page& page) {
 
 Result<void> show_memory(Subject& subject, const MemoryPlace& place, Page& page) {
   static const std::vector<Column> kColumns = {{"address", ""}, {"bytes_base64", ""}};
-  IMG_ASSIGN(const FileKey pagemap, pagemap_of(subject, place));
+  IMG_TRY(check_place(subject, place));
   page.begin("memory");
   page.field("pid", {}, Value::count(place.pid));
   page.field("address", {}, Value::hex(place.address));
   page.field("length", {}, Value::size(place.length));
   page.begin_table("parts", kColumns);
   HexSink sink(page, place.address);
-  model::AddressSpace space(subject.reader(), pagemap);
-  IMG_TRY(space.visit(place.address, place.address + place.length, sink));
+  IMG_TRY(visit_process(subject, place.pid, place.address, place.address + place.length, sink));
   sink.gap(place.address + place.length);
   page.end_table();
   page.end();
@@ -178,10 +177,9 @@ Result<void> show_memory(Subject& subject, const MemoryPlace& place, Page& page)
 }
 
 Result<std::uint64_t> write_memory(Subject& subject, const MemoryPlace& place, ByteSink& out) {
-  IMG_ASSIGN(const FileKey pagemap, pagemap_of(subject, place));
+  IMG_TRY(check_place(subject, place));
   RawSink sink(out, place.address);
-  model::AddressSpace space(subject.reader(), pagemap);
-  IMG_TRY(space.visit(place.address, place.address + place.length, sink));
+  IMG_TRY(visit_process(subject, place.pid, place.address, place.address + place.length, sink));
   IMG_TRY(sink.zeros(place.address + place.length));
   return sink.known;
 }

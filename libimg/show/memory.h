@@ -26,8 +26,8 @@ void show_memory_runs(Subject& subject, Page& page);
 [[nodiscard]] Result<std::uint64_t> write_memory(Subject& subject, const MemoryPlace& place,
                                                  ByteSink& out);
 
-/// Every match in the chosen processes and, where all are, in shared memory, with up to `context`
-/// bytes on both sides. Returns how many there were.
+/// Every match in the chosen processes and in shared memory that they map (where all are chosen, in
+/// all of it), with up to `context` bytes on both sides. Returns how many there were.
 inline constexpr std::size_t kLargestContext = 4096;
 [[nodiscard]] Result<std::uint64_t> search_memory(Subject& subject, const Matcher& matcher,
                                                   std::size_t context, Page& page);

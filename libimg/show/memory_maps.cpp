@@ -13,14 +13,25 @@ namespace {
 using model::Process;
 
 const std::vector<Column> kMappingColumns = {
-    {"start", ""},          {"end", ""},
-    {"", "ADDRESS"},        {"size", "SIZE", Align::right},
-    {"protection", "PROT"}, {"shared", ""},
-    {"", "SHARE"},          {"present", "IN IMAGE", Align::right, true},
-    {"lazy", ""},           {"parent", "IN PARENT", Align::right},
-    {"zero", ""},           {"kind", ""},
-    {"path", ""},           {"offset", ""},
-    {"object", ""},         {"", "WHAT"}};
+    {"start", ""},
+    {"end", ""},
+    {"", "ADDRESS"},
+    {"size", "SIZE", Align::right},
+    {"protection", "PROT"},
+    {"shared", ""},
+    {"", "SHARE"},
+    {"present", "IN IMAGE", Align::right, true},
+    {"lazy", ""},
+    {"parent", "IN PARENT", Align::right, false, false, true},
+    {"zero", "ZERO", Align::right, false, false, true},
+    {"shared_present", ""},
+    {"shared_parent", ""},
+    {"", "IN SHARED", Align::right, false, false, true},
+    {"kind", ""},
+    {"path", ""},
+    {"offset", ""},
+    {"object", ""},
+    {"", "WHAT"}};
 
 void add_mapping(Subject& subject, Page& page, const Mapping& mapping) {
   const std::string path = mapping_path(subject, mapping);
@@ -30,6 +41,9 @@ void add_mapping(Subject& subject, Page& page, const Mapping& mapping) {
   }
   const bool has_object = mapping.kind == MappingKind::sysv || mapping.kind == MappingKind::memfd ||
                           mapping.kind == MappingKind::shared_anonymous;
+  const auto shared = [&](std::uint64_t bytes) {
+    return mapping.shared ? Value::size(bytes) : Value::none();
+  };
   page.row({Value::hex(mapping.start), Value::hex(mapping.end),
             Value::text(fmt::format("{:012x}-{:012x}", mapping.start, mapping.end)),
             Value::size(mapping.end - mapping.start), Value::text(protection(mapping.protection)),
@@ -37,6 +51,8 @@ void add_mapping(Subject& subject, Page& page, const Mapping& mapping) {
             Value::text(mapping.is_shared() ? "shared" : "private"),
             Value::size(mapping.pages.present), Value::size(mapping.pages.lazy),
             Value::size(mapping.pages.parent), Value::size(mapping.pages.zero),
+            shared(mapping.shared_pages.present), shared(mapping.shared_pages.parent),
+            shared(mapping.shared_pages.present + mapping.shared_pages.parent),
             Value::text(mapping_kind_name(mapping.kind)),
             path.empty() ? Value::none() : Value::text(path),
             path.empty() ? Value::none() : Value::hex(mapping.offset),
@@ -52,6 +68,7 @@ struct Residence {
   PageSums file;  // changed pages of privately mapped files
   PageSums other;
   PageSums total;
+  std::uint64_t shared = 0;  // of shared objects that it shows, its parents' too
 };
 
 void add(PageSums& to, const PageSums& from) {
@@ -73,6 +90,7 @@ Residence residence_of(Subject& subject, std::uint32_t pid) {
                                                               : residence.other;
     add(part, mapping.pages);
     add(residence.total, mapping.pages);
+    residence.shared += mapping.shared_pages.present + mapping.shared_pages.parent;
   }
   add(residence.other, mappings.outside);
   add(residence.total, mappings.outside);
@@ -86,7 +104,8 @@ const std::vector<Column> kRssColumns = {{"pid", "PID", Align::right},
                                          {"anonymous", "ANON", Align::right},
                                          {"file", "FILE", Align::right},
                                          {"other", "OTHER", Align::right},
-                                         {"parent", "IN PARENT", Align::right},
+                                         {"parent", "IN PARENT", Align::right, false, false, true},
+                                         {"shared", "SHARED", Align::right, false, false, true},
                                          {"lazy", ""},
                                          {"present", "IN IMAGE", Align::right, true},
                                          {"comm", ""},
@@ -97,15 +116,16 @@ void add_residence(Page& page, std::uint32_t pid, const Residence& of, std::stri
   page.row({Value::count(pid), Value::size(of.mapped), Value::size(of.heap.present),
             Value::size(of.stack.present), Value::size(of.anonymous.present),
             Value::size(of.file.present), Value::size(of.other.present),
-            Value::size(of.total.parent), Value::size(of.total.lazy), Value::size(of.total.present),
-            Value::text(name), Value::text(name)},
+            Value::size(of.total.parent), Value::size(of.shared), Value::size(of.total.lazy),
+            Value::size(of.total.present), Value::text(name), Value::text(name)},
            branch);
 }
 
 void add_shared(Subject& subject, Page& page) {
-  static const std::vector<Column> kColumns = {{"id", "ID", Align::right},
-                                               {"parent", "IN PARENT", Align::right},
-                                               {"present", "IN IMAGE", Align::right, true}};
+  static const std::vector<Column> kColumns = {
+      {"id", "ID", Align::right},
+      {"parent", "IN PARENT", Align::right, false, false, true},
+      {"present", "IN IMAGE", Align::right, true}};
   const auto shared = subject.files_of(Kind::pagemap_shmem);
   if (shared.empty() || !subject.choice().pids.empty()) {
     return;

@@ -3,15 +3,18 @@
 // it is; the seam between two is searched once more in a copy of both sides of it.
 #include <algorithm>
 
+#include "libimg/base/units.h"
 #include "libimg/model/address_space.h"
 #include "libimg/show/mappings.h"
 #include "libimg/show/memory.h"
+#include "libimg/show/process_memory.h"
 
 namespace img::show {
 namespace {
 
 const std::vector<Column> kColumns = {{"pid", "PID", Align::right},
                                       {"shared_memory", ""},
+                                      {"shared_offset", ""},
                                       {"address", "ADDRESS", Align::right},
                                       {"length", ""},
                                       {"where", "WHERE"},
@@ -23,9 +26,15 @@ const std::vector<Column> kColumns = {{"pid", "PID", Align::right},
 /// One address space being searched.
 class SearchSink : public model::MemorySink {
  public:
-  SearchSink(Subject& subject, FileKey pagemap, const Matcher& matcher, std::size_t context,
-             Page& page)
-      : subject_(subject), pagemap_(pagemap), matcher_(matcher), context_(context), page_(page) {
+  /// `sights`: of a shared object, where it can be seen.
+  SearchSink(Subject& subject, FileKey pagemap, std::vector<Sight> sights, const Matcher& matcher,
+             std::size_t context, Page& page)
+      : subject_(subject),
+        pagemap_(pagemap),
+        sights_(std::move(sights)),
+        matcher_(matcher),
+        context_(context),
+        page_(page) {
     if (pagemap_.kind == Kind::pagemap) {
       mappings_ = mappings_of(subject, static_cast<std::uint32_t>(pagemap_.id));
     }
@@ -130,7 +139,7 @@ class SearchSink : public model::MemorySink {
 
   std::string where(std::uint64_t address) {
     if (pagemap_.kind == Kind::pagemap_shmem) {
-      return "shared memory " + std::to_string(pagemap_.id);
+      return "shared memory " + std::to_string(pagemap_.id) + " +" + hex(address);
     }
     const auto found = std::ranges::find_if(mappings_.all, [address](const Mapping& mapping) {
       return mapping.start <= address && address < mapping.end;
@@ -138,12 +147,25 @@ class SearchSink : public model::MemorySink {
     return found == mappings_.all.end() ? std::string() : mapping_words(subject_, *found);
   }
 
+  const Sight* sight_of(std::uint64_t offset) const {
+    const auto found = std::ranges::find_if(sights_, [offset](const Sight& sight) {
+      return sight.offset <= offset && offset - sight.offset < sight.bytes;
+    });
+    return found == sights_.end() ? nullptr : &*found;
+  }
+
   void report(const Found& found) {
     ++matches;
     reported_end_ = found.address + found.text.size();
     const bool shared = pagemap_.kind == Kind::pagemap_shmem;
-    page_.row({shared ? Value::none() : Value::count(pagemap_.id),
-               shared ? Value::count(pagemap_.id) : Value::none(), Value::hex(found.address),
+    const Sight own{static_cast<std::uint32_t>(pagemap_.id), found.address, found.address, 0};
+    const Sight* const sight = shared ? sight_of(found.address) : &own;
+    const Value pid = sight == nullptr ? Value::none() : Value::count(sight->pid);
+    const Value seen = sight == nullptr
+                           ? Value::none()
+                           : Value::hex(sight->address + (found.address - sight->offset));
+    page_.row({pid, shared ? Value::count(pagemap_.id) : Value::none(),
+               shared ? Value::hex(found.address) : Value::none(), seen,
                Value::count(found.text.size()), Value::text(where(found.address)),
                context_ == 0 ? Value::none() : Value::text(found.before), Value::text(found.text),
                context_ == 0 ? Value::none() : Value::text(found.after),
@@ -152,6 +174,7 @@ class SearchSink : public model::MemorySink {
 
   Subject& subject_;
   FileKey pagemap_;
+  std::vector<Sight> sights_;
   const Matcher& matcher_;
   std::size_t context_;
   Page& page_;
@@ -170,17 +193,20 @@ Result<std::uint64_t> search_memory(Subject& subject, const Matcher& matcher, st
     return fail(Fault::usage, "--context", "at most 4096 bytes");
   }
   std::uint64_t matches = 0;
+  const std::map<FileKey, std::vector<Sight>> sights = sights_of_shared(subject);
   page.begin("memory");
   page.begin_table("matches", kColumns);
   for (const Kind kind : {Kind::pagemap, Kind::pagemap_shmem}) {
     for (const FileKey file : subject.files_of(kind)) {
+      const auto seen = sights.find(file);
       const bool is_wanted = kind == Kind::pagemap
                                  ? subject.is_chosen(static_cast<std::uint32_t>(file.id))
-                                 : subject.choice().pids.empty();
+                                 : subject.choice().pids.empty() || seen != sights.end();
       if (!is_wanted) {
         continue;
       }
-      SearchSink sink(subject, file, matcher, context, page);
+      SearchSink sink(subject, file, seen == sights.end() ? std::vector<Sight>() : seen->second,
+                      matcher, context, page);
       model::AddressSpace space(subject.reader(), file);
       if (auto done = space.visit(0, UINT64_MAX, sink); !done) {
         subject.trouble(std::move(done).error());

@@ -95,13 +95,11 @@ FileWords of(Subject& subject, const schema::MemfdFileEntry& memfd) {
   FileWords words{"memfd",     fmt::format("inode {}", memfd.inode_id()),
                   {},          open_flags(memfd.flags()),
                   memfd.pos(), {}};
-  subject.each<schema::MemfdInodeEntry>({Kind::memfd, 0},
-                                        [&](const schema::MemfdInodeEntry& inode, auto&) {
-                                          if (inode.inode_id() == memfd.inode_id()) {
-                                            words.what = "memfd:" + inode.name()->str();
-                                            words.size = inode.size();
-                                          }
-                                        });
+  if (const auto* inode = subject.shared_memory().memfd(memfd.inode_id())) {
+    const bool is_anonymous = inode->name == "/dev/zero";  // the kernel's name for it
+    words.what = is_anonymous ? "shared anonymous memory" : "memfd:" + inode->name;
+    words.size = inode->size;
+  }
   return words;
 }
 

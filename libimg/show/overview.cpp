@@ -189,14 +189,15 @@ void show_summary(Subject& subject, Page& page) {
 }
 
 ImageTable::ImageTable(Page& page) : page_(page) {
-  static const std::vector<Column> kColumns = {{"level", "LEVEL", Align::right},
-                                               {"name", "NAME"},
-                                               {"processes", "PROCESSES", Align::right},
-                                               {"memory", "MEMORY", Align::right, true},
-                                               {"parent_memory", "IN PARENT", Align::right},
-                                               {"bytes", "SIZE", Align::right},
-                                               {"created", "CREATED"},
-                                               {"place", "PLACE"}};
+  static const std::vector<Column> kColumns = {
+      {"level", "LEVEL", Align::right},
+      {"name", "NAME", Align::left, false, false, true},
+      {"processes", "PROCESSES", Align::right},
+      {"memory", "MEMORY", Align::right, true},
+      {"parent_memory", "IN PARENT", Align::right, false, false, true},
+      {"bytes", "SIZE", Align::right},
+      {"created", "CREATED", Align::left, false, false, true},
+      {"place", "PLACE"}};
   page_.begin("images", "Images");
   page_.begin_table("images", kColumns);
 }

@@ -72,6 +72,7 @@ struct Column {
   Align align = Align::left;
   bool bar = false;   // sizes: a bar beside them, where there is room
   bool tree = false;  // drawn as a tree, by the rows' branches
+  bool spare = false;  // for people only where a row has something else than nothing in it
 };
 
 /// Where a row hangs in a tree.

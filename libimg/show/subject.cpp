@@ -100,10 +100,10 @@ const model::FileTable& Subject::open_files() {
 
 void Subject::read_remaps() {
   remaps_.emplace();
-  each<schema::RemapFilePathEntry>({Kind::remap_fpath, 0},
-                                   [this](const schema::RemapFilePathEntry& entry, auto&) {
-                                     remaps_->try_emplace(entry.orig_id(), model::remap_from(entry));
-                                   });
+  each<schema::RemapFilePathEntry>(
+      {Kind::remap_fpath, 0}, [this](const schema::RemapFilePathEntry& entry, auto&) {
+        remaps_->try_emplace(entry.orig_id(), model::remap_from(entry));
+      });
 }
 
 const Remap* Subject::remap_of(std::uint32_t file_id) {
@@ -112,6 +112,15 @@ const Remap* Subject::remap_of(std::uint32_t file_id) {
   }
   const auto found = remaps_->find(file_id);
   return found == remaps_->end() ? nullptr : &found->second;
+}
+
+const model::SharedMemory& Subject::shared_memory() {
+  if (!shared_memory_) {
+    shared_memory_.emplace();
+    FunctionSink sink([this](const Record& record) { shared_memory_->add(record); });
+    read({Kind::memfd, 0}, sink);
+  }
+  return *shared_memory_;
 }
 
 bool Subject::is_chosen(std::uint32_t pid) const {
@@ -203,9 +212,15 @@ std::string Subject::command_line(const model::Process& process) {
 }
 
 std::string joined(const model::Process& process, const std::vector<std::string>& arguments) {
+  // A title that a program gave itself: one line, and zeros to where the arguments ended.
+  std::size_t count = arguments.size();
+  while (count > 1 && arguments[count - 1].empty()) {
+    --count;
+  }
   std::string line;
-  for (const std::string& argument : arguments) {
-    line += (line.empty() ? "" : " ") + quoted(argument);
+  for (std::size_t at = 0; at < count; ++at) {
+    const bool is_title = count == 1 && arguments[0].find(": ") != std::string::npos;
+    line += (line.empty() ? "" : " ") + (is_title ? arguments[at] : quoted(arguments[at]));
   }
   return line.empty() ? "[" + std::string(process.comm()) + "]" : line;
 }

@@ -17,6 +17,7 @@
 #include "libimg/model/process_tree.h"
 #include "libimg/model/record.h"
 #include "libimg/model/remap.h"
+#include "libimg/model/shared_memory.h"
 #include "schema/mm_generated.h"
 
 namespace img::show {
@@ -63,6 +64,7 @@ class Subject {
   [[nodiscard]] const model::ProcessTree& tree();
   [[nodiscard]] const model::FileTable& open_files();
   [[nodiscard]] const Remap* remap_of(std::uint32_t file_id);
+  [[nodiscard]] const model::SharedMemory& shared_memory();
 
   [[nodiscard]] bool is_chosen(std::uint32_t pid) const;
   /// Whether a chosen process has a descriptor of it.
@@ -104,6 +106,7 @@ class Subject {
   std::optional<model::FileTable> open_files_;
   std::optional<std::unordered_map<std::uint32_t, Remap>> remaps_;
   std::optional<std::set<std::uint32_t>> chosen_files_;
+  std::optional<model::SharedMemory> shared_memory_;
 };
 
 /// The arguments, quoted where they need it; the name in brackets where there are none.

@@ -40,6 +40,11 @@ std::string list_text(const Value& value) {
   return all.empty() ? "-" : all;
 }
 
+bool says_something(const Value& value) {
+  const bool is_number = value.form == Value::Form::size || value.form == Value::Form::count;
+  return value.form != Value::Form::none && !(is_number && value.number == 0);
+}
+
 }  // namespace
 
 std::size_t width_of(std::string_view text) {
@@ -131,16 +136,19 @@ void TextPage::begin_table(std::string_view /*key*/, const std::vector<Column>& 
   for (const Column& column : columns) {
     widths_.push_back(column.title.size());
   }
+  hidden_.assign(columns.size(), false);
 }
 
 bool TextPage::is_shown(std::size_t column) const {
-  return !(*columns_)[column].title.empty();
+  return !(*columns_)[column].title.empty() && !hidden_[column];
 }
 
 void TextPage::row(std::vector<Value> cells, Branch branch) {
   IMG_ASSERT(columns_ != nullptr && cells.size() == columns_->size());
   Row row;
+  row.says.reserve(cells.size());
   for (std::size_t index = 0; index < cells.size(); ++index) {
+    row.says.push_back(says_something(cells[index]));
     if (!is_shown(index)) {
       row.cells.emplace_back();
       row.sizes.push_back(0);
@@ -240,7 +248,16 @@ std::string TextPage::bar(std::uint64_t size, std::uint64_t largest) const {
   return padded(text, kBarWidth, Align::left);
 }
 
+// Only of a table that is all here: in a longer one a later row might say something.
+void TextPage::hide_spare_columns() {
+  for (std::size_t index = 0; !has_heading_ && index < columns_->size(); ++index) {
+    hidden_[index] = (*columns_)[index].spare &&
+                     std::ranges::none_of(rows_, [&](const Row& row) { return row.says[index]; });
+  }
+}
+
 void TextPage::end_table() {
+  hide_spare_columns();
   flush_rows();
   columns_ = nullptr;
   wants_space_ = wants_space_ || has_heading_;

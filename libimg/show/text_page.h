@@ -36,11 +36,13 @@ class TextPage final : public Page {
   struct Row {
     std::vector<std::string> cells;
     std::vector<std::uint64_t> sizes;  // of columns with bars
+    std::vector<bool> says;            // something else than nothing
   };
 
   void line(std::string_view text);
   void flush_fields();
   void flush_rows();
+  void hide_spare_columns();
   void put_title(std::string_view title);
   void put_heading();
   void put_row(const Row& row, const std::vector<std::uint64_t>& largest);
@@ -57,6 +59,7 @@ class TextPage final : public Page {
   const std::vector<Column>* columns_ = nullptr;
   bool has_heading_ = false;
   std::vector<std::size_t> widths_;  // in characters
+  std::vector<bool> hidden_;         // spare columns that say nothing
   std::vector<Row> rows_;
   std::vector<bool> open_;  // at each depth of the tree: more siblings come
 };

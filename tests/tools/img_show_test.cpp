@@ -14,6 +14,9 @@ namespace {
 using frame::ToolRun;
 using nlohmann::json;
 
+/// In memory that processes of the zoo share, and nowhere else.
+constexpr const char* kOnlyShared = "\xba\x55\x64\x77";
+
 class ImgShow : public Scratch {
  protected:
   static ToolRun show(std::vector<std::string> arguments) {
@@ -44,6 +47,7 @@ TEST_F(ImgShow, JsonIsDocumented) {
            {zoo, "memory", "--pid", "22826", "--address", "0x10000000", "--length", "16"},
            {zoo, "--search", "zoo-memfd", "--context", "4"},
            {zoo, "--regex", "kept", "--context", "4"},
+           {zoo, "--search", kOnlyShared},
            {zoo, "memory", "--pid", "22826", "--address", "0x10000000", "--length", "16", "--raw",
             "-o", "raw"}}) {
     arguments.emplace_back("--json");
@@ -123,6 +127,34 @@ TEST_F(ImgShow, DamageIsToldAndTheRestShown) {
   EXPECT_EQ(json::parse(object.out)["unreadable"].size(), 1U);
   EXPECT_EQ(json::parse(object.out)["error"]["thing"],
             json::parse(object.out)["unreadable"][0]["thing"]);
+}
+
+TEST_F(ImgShow, SharedMemoryIsPartOfAProcess) {
+  const std::vector<std::string> search = {dump("zoo"), "--search", kOnlyShared, "--pid", "22827"};
+  const json found = json_of(search)["memory"]["matches"];
+  ASSERT_GE(found.size(), 1U);
+  EXPECT_EQ(found[0]["pid"], 22827);
+  EXPECT_EQ(found[0]["address"], "0x12000000");
+  EXPECT_EQ(found[0]["shared_offset"], "0x0");
+  const ToolRun dumped = show({dump("zoo"), "memory", "--pid", "22827", "--address",
+                               found[0]["address"], "--length", "4"});
+  EXPECT_NE(dumped.out.find("ba 55 64 77"), std::string::npos) << dumped.out;
+
+  // As much as the object has, and none of it as the process's own.
+  for (const json& mapping : json_of({dump("zoo"), "mems", "--pid", "22827"})["mems"]["processes"]
+                                 .front()["mappings"]) {
+    if (mapping["start"] == "0x12000000") {
+      EXPECT_EQ(mapping["shared_present"], 8192);
+      EXPECT_EQ(mapping["present"], 0);
+      return;
+    }
+  }
+  FAIL() << "no such mapping";
+}
+
+TEST_F(ImgShow, ATitleIsShownAsItIs) {
+  const ToolRun ps = show({dump("nginx"), "ps", "--cmd"});
+  EXPECT_NE(ps.out.find("- nginx: worker process\n"), std::string::npos) << ps.out;
 }
 
 TEST_F(ImgShow, SearchSaysByItsExitCodeWhetherItFound) {
