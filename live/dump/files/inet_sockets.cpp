@@ -10,6 +10,7 @@
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <map>
@@ -48,7 +49,12 @@ struct InetSocket {
   }
 };
 
-Address address_of(int fd, int family, decltype(&::getsockname) ask) {
+/// Who it is connected to, or was: a reset connection still knows.
+int peer_name(int fd, sockaddr* where, socklen_t* length) {
+  return ::getsockopt(fd, SOL_SOCKET, SO_PEERNAME, where, length);
+}
+
+Address address_of(int fd, int family, int (*ask)(int, sockaddr*, socklen_t*)) {
   Address out;
   out.words.resize(family == AF_INET6 ? 4 : 1);
   sockaddr_storage where{};
@@ -162,8 +168,11 @@ class InetSockets final : public FileKind {
     socket.family = static_cast<int>(socket_number(fd, SOL_SOCKET, SO_DOMAIN));
     socket.type = socket_number(fd, SOL_SOCKET, SO_TYPE);
     socket.protocol = socket_number(fd, SOL_SOCKET, SO_PROTOCOL);
-    socket.own = address_of(fd, socket.family, &::getsockname);
-    socket.peer = address_of(fd, socket.family, &::getpeername);
+    const auto own_name = [](int of, sockaddr* where, socklen_t* length) {
+      return ::getsockname(of, where, length);
+    };
+    socket.own = address_of(fd, socket.family, own_name);
+    socket.peer = address_of(fd, socket.family, peer_name);
     IMG_ASSIGN(const bool is_kept, look(file, socket));
     if (is_kept) {
       add(file, id, socket);
@@ -225,14 +234,14 @@ class InetSockets final : public FileKind {
     if (::ioctl(file.copy.get(), FIONREAD, &waiting) == 0 && waiting > 0) {
       bench_.lose(file, state::Piece::udp_queue);
     }
-    IMG_ASSIGN(socket.shutdown, udp_shutdown(socket, static_cast<std::uint32_t>(file.stat.st_ino)));
+    IMG_TRY(look_at_list(socket, static_cast<std::uint32_t>(file.stat.st_ino)));
     return true;
   }
 
   // Listed once for each family and protocol. Sockets that have no port are not in these lists,
-  // but cannot have been shut down either.
-  Result<std::uint32_t> udp_shutdown(const InetSocket& socket, std::uint32_t inode) {
-    const auto [list, is_new] = shutdown_.try_emplace({socket.family, socket.protocol});
+  // but cannot be connected or shut down either.
+  Result<void> look_at_list(InetSocket& socket, std::uint32_t inode) {
+    const auto [list, is_new] = lists_.try_emplace({socket.family, socket.protocol});
     if (is_new) {
       inet_diag_req_v2 request{};
       request.sdiag_family = static_cast<std::uint8_t>(socket.family);
@@ -242,16 +251,22 @@ class InetSockets final : public FileKind {
       IMG_TRY(ask_sock_diag(std::as_bytes(std::span(&request, 1)), sizeof(inet_diag_msg),
                             [&](Bytes message, const DiagAttributes& attributes) {
                               const auto head = load<inet_diag_msg>(message.data());
-                              const auto found = attributes.find(INET_DIAG_SHUTDOWN);
-                              if (found != attributes.end() && !found->second.empty() &&
-                                  found->second[0] != std::byte{0}) {
-                                sockets[head.idiag_inode] =
-                                    std::to_integer<std::uint32_t>(found->second[0]);
+                              Listed& one = sockets[head.idiag_inode];
+                              one.state = head.idiag_state;
+                              std::memcpy(one.peer.data(), head.id.idiag_dst, 16);
+                              const auto shut = attributes.find(INET_DIAG_SHUTDOWN);
+                              if (shut != attributes.end() && !shut->second.empty()) {
+                                one.shutdown = std::to_integer<std::uint32_t>(shut->second[0]);
                               }
                             }));
     }
-    const auto found = list->second.find(inode);
-    return found == list->second.end() ? 0 : found->second;
+    if (const auto found = list->second.find(inode); found != list->second.end()) {
+      const Listed& one = found->second;
+      socket.shutdown = one.shutdown;
+      socket.state = one.state;
+      std::copy_n(one.peer.begin(), socket.peer.words.size(), socket.peer.words.begin());
+    }
+    return {};
   }
 
   void add(const OpenFile& file, std::uint32_t id, const InetSocket& socket) {
@@ -297,8 +312,13 @@ class InetSockets final : public FileKind {
     bench_.add_file(type(), id, entry.Finish(), &schema::FileEntryBuilder::add_isk);
   }
 
-  using Inodes = std::map<std::uint32_t, std::uint32_t>;
-  std::map<std::pair<int, std::uint32_t>, Inodes> shutdown_;  // only those that are
+  /// What names do not say: one may be connected to port 0.
+  struct Listed {
+    std::uint32_t state = 0;
+    std::uint32_t shutdown = 0;
+    std::array<std::uint32_t, 4> peer{};
+  };
+  std::map<std::pair<int, std::uint32_t>, std::map<std::uint32_t, Listed>> lists_;
 };
 
 }  // namespace

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <sys/sysmacros.h>
 
+#include <algorithm>
 #include <limits>
 
 #include "live/dump/files/build_id.h"
@@ -34,6 +35,13 @@ std::uint64_t position(const OpenFile& file) {
 }
 
 std::vector<std::uint32_t> build_id_of(const OpenFile& file) {
+  // To open it for reading would break a lease on what is only written.
+  const bool has_lease =
+      std::any_of(file.info.locks.begin(), file.info.locks.end(),
+                  [](const procfs::FileLock& lock) { return lock.kind == "LEASE"; });
+  if (has_lease && !file.copy_reads) {
+    return {};
+  }
   const auto content = readable(file);
   return content ? build_id(content->get()) : std::vector<std::uint32_t>();
 }

@@ -327,13 +327,15 @@ TEST(OpenFiles, Lease) {
     const std::string path = folder / "x";
     ::close(::open(path.c_str(), O_RDWR | O_CREAT, 0600));
     ::fcntl(::open(path.c_str(), O_RDONLY), F_SETLEASE, F_RDLCK);
+    ::fcntl(::open((folder / "y").c_str(), O_WRONLY | O_CREAT, 0600), F_SETLEASE, F_WRLCK);
   });
   const Collected first(opener.pid());
   const Collected collected(opener.pid());
   const auto locks = collected.all<schema::FileLockEntry>(Kind::filelocks);
-  ASSERT_EQ(locks.size(), 1U) << "and the first look has not broken it";
+  ASSERT_EQ(locks.size(), 2U) << "and the first look has not broken them";
   EXPECT_EQ(locks[0]->flag(), 8U);
   EXPECT_EQ(locks[0]->type(), 0U);
+  EXPECT_EQ(locks[1]->type(), 1U);
 }
 
 TEST(OpenFiles, RefusesBreakingLease) {
