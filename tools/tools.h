@@ -13,6 +13,7 @@ namespace img::tools {
 [[nodiscard]] std::unique_ptr<frame::Program> img_merge();
 [[nodiscard]] std::unique_ptr<frame::Program> img_gc();
 [[nodiscard]] std::unique_ptr<frame::Program> img_show();
+[[nodiscard]] std::unique_ptr<frame::Program> live_dump();
 [[nodiscard]] std::unique_ptr<frame::Program> live_restore();
 
 }  // namespace img::tools

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -53,9 +54,15 @@ class StoreRecordSink final : public RecordSink {
  public:
   explicit StoreRecordSink(store::PendingImage& image) : image_(image) {}
   [[nodiscard]] Result<void> record(const Record& record) override;
+  /// A PagemapChunk without a payload, whose memory is in the image's packs already: `places`
+  /// together are the memory of its present entries, in order.
+  [[nodiscard]] Result<void> placed(const Record& record,
+                                    std::span<const store::StoredRun> places);
 
  private:
   [[nodiscard]] Result<void> check_order(const Record& record);
+  [[nodiscard]] Result<store::Envelope> envelope(const Record& record);
+  [[nodiscard]] Result<void> check_bytes(const Record& record, std::uint64_t bytes);
   [[nodiscard]] Result<void> put_memory(const Record& record);
   [[nodiscard]] Failure refuse(const Record& record, std::string why) const;
 
@@ -81,6 +88,12 @@ class StoreImageWriter final : public ImageWriter {
   }
   /// As PendingImage has them.
   [[nodiscard]] std::uint64_t own_bytes() const { return image_->own_bytes(); }
+  /// For memory that goes to its place before the page map is told: see placed().
+  [[nodiscard]] store::PendingImage& image() { return *image_; }
+  [[nodiscard]] Result<void> placed(const Record& record,
+                                    std::span<const store::StoredRun> places) {
+    return sink_.placed(record, places);
+  }
   /// May be changed until commit().
   [[nodiscard]] store::HeaderDraft& header() { return image_->header(); }
 

@@ -42,7 +42,7 @@ Result<void> StoreRecordSink::check_order(const Record& record) {
   return {};
 }
 
-Result<void> StoreRecordSink::record(const Record& record) {
+Result<store::Envelope> StoreRecordSink::envelope(const Record& record) {
   IMG_TRY(check_order(record));
   const store::RecordPlace place = stored_place(record.key);
   const bool has_table = !store::record_table(place).empty();
@@ -55,31 +55,56 @@ Result<void> StoreRecordSink::record(const Record& record) {
   if (!record.original.empty()) {
     value.original = record.original;
   }
-  if (is_chunk(record.key)) {
-    IMG_TRY(put_memory(record));
-    return image_.put(place, value, {});
-  }
-  return image_.put(place, value, record.payload.parts);
+  return value;
 }
 
-Result<void> StoreRecordSink::put_memory(const Record& record) {
-  const std::uint64_t page_size = image_.header().page_size;
-  const auto& chunk = *record.as<schema::PagemapChunk>();
-  const auto bytes = present_bytes(chunk, page_size);
-  if (!bytes || *bytes != record.payload.size()) {
-    return refuse(record, fmt::format("has {} bytes of memory where its entries say {}",
-                                      record.payload.size(), bytes.value_or(0)));
+Result<void> StoreRecordSink::record(const Record& record) {
+  IMG_ASSIGN(const store::Envelope value, envelope(record));
+  if (is_chunk(record.key)) {
+    IMG_TRY(put_memory(record));
+    return image_.put(stored_place(record.key), value, {});
   }
-  if (*bytes == 0) {
-    return {};
+  return image_.put(stored_place(record.key), value, record.payload.parts);
+}
+
+Result<void> StoreRecordSink::check_bytes(const Record& record, std::uint64_t bytes) {
+  const auto wanted =
+      present_bytes(*record.as<schema::PagemapChunk>(), image_.header().page_size);
+  if (!wanted || *wanted != bytes) {
+    return refuse(record, fmt::format("has {} bytes of memory where its entries say {}", bytes,
+                                      wanted.value_or(0)));
   }
   if (record.key.seq >= kMostChunks) {
     return refuse(record, "is too far back");
   }
+  return {};
+}
+
+Result<void> StoreRecordSink::put_memory(const Record& record) {
+  IMG_TRY(check_bytes(record, record.payload.size()));
+  if (record.payload.size() == 0) {
+    return {};
+  }
   ExtentWriter extents(image_, record, builder_);
-  IMG_TRY(image_.append_pages(record.payload.parts, page_size,
+  IMG_TRY(image_.append_pages(record.payload.parts, image_.header().page_size,
                               [&](store::StoredRun run) { return extents.add(run); }));
   return extents.finish();
+}
+
+Result<void> StoreRecordSink::placed(const Record& record,
+                                     std::span<const store::StoredRun> places) {
+  IMG_ASSIGN(const store::Envelope value, envelope(record));
+  std::uint64_t bytes = 0;
+  for (const store::StoredRun& run : places) {
+    bytes += run.bytes;
+  }
+  IMG_TRY(check_bytes(record, bytes));
+  ExtentWriter extents(image_, record, builder_);
+  for (const store::StoredRun& run : places) {
+    IMG_TRY(extents.add(run));
+  }
+  IMG_TRY(extents.finish());
+  return image_.put(stored_place(record.key), value, {});
 }
 
 }  // namespace img::model

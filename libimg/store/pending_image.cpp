@@ -111,16 +111,27 @@ Result<std::uint64_t> PendingImage::append_parts(std::span<const Bytes> parts,
   return offset;
 }
 
+Result<std::uint64_t> PendingImage::reserve(std::uint64_t bytes, std::uint64_t alignment) {
+  const std::lock_guard lock(mutex_);
+  draft_.pack_bytes += bytes;
+  own_bytes_ += bytes;
+  auto offset = pack_->reserve_blocks(bytes, alignment);
+  broken_ = broken_ || !offset;
+  return offset;
+}
+
+Result<void> PendingImage::write(std::uint64_t offset, Bytes blocks) {
+  auto done = pack_->write_blocks(offset, blocks);
+  if (!done) {
+    broken_ = true;
+  }
+  return done;
+}
+
 // Only the place is given out under the lock: hashing and copying is what takes the time.
 Result<std::uint64_t> PendingImage::append_blocks(std::span<const Bytes> parts, std::uint64_t size,
                                                   std::uint64_t alignment) {
-  std::uint64_t offset = 0;
-  {
-    const std::lock_guard lock(mutex_);
-    draft_.pack_bytes += size;
-    own_bytes_ += size;
-    IMG_ASSIGN(offset, pack_->reserve_blocks(size, alignment));
-  }
+  IMG_ASSIGN(const std::uint64_t offset, reserve(size, alignment));
   std::uint64_t at = offset;
   for (const Bytes part : parts) {
     IMG_TRY(pack_->write_blocks(at, part));

@@ -71,6 +71,11 @@ class PendingImage {
   [[nodiscard]] Result<void> append_pages(std::span<const Bytes> parts, std::uint64_t page_size,
                                           const std::function<Result<void>(StoredRun)>& use);
 
+  /// Room for whole blocks, which write() fills: for who knows how much will come, and has it come
+  /// from several threads. A part that is never written is a part that is missing: see spoil().
+  [[nodiscard]] Result<std::uint64_t> reserve(std::uint64_t bytes, std::uint64_t alignment);
+  [[nodiscard]] Result<void> write(std::uint64_t offset, Bytes blocks);
+
   /// Something of the image is missing: commit() will refuse. A failed put() or append() does it
   /// too.
   void spoil() { broken_ = true; }

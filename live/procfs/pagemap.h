@@ -53,6 +53,8 @@ class PagemapFile {
   /// Appends the runs of the range to `out`. Zero-page and guard categories are known to
   /// PAGEMAP_SCAN only.
   [[nodiscard]] Result<void> scan(const PageQuery& query, std::vector<PageRun>& out);
+  /// Whether the kernel has PAGEMAP_SCAN, with all categories that were asked for so far.
+  [[nodiscard]] bool has_scan() const { return has_scan_; }
   /// The way without PAGEMAP_SCAN.
   [[nodiscard]] Result<void> read(const PageQuery& query, std::vector<PageRun>& out) const;
 

@@ -8,6 +8,7 @@
 
 #include <array>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -41,6 +42,12 @@ struct UserDispatch {
   std::uint64_t selector = 0;
   std::uint64_t offset = 0;
   std::uint64_t bytes = 0;
+};
+
+/// One filter of seccomp(2), as it was installed.
+struct SeccompProgram {
+  std::vector<std::byte> instructions;  // classic BPF, 8 bytes each
+  std::uint64_t flags = 0;              // SECCOMP_FILTER_FLAG_...
 };
 
 class Tracee {
@@ -93,6 +100,8 @@ class Tracee {
   [[nodiscard]] Result<RseqState> rseq() const;
   /// Off, where the kernel cannot say (before 6.4).
   [[nodiscard]] Result<UserDispatch> user_dispatch() const;
+  /// The newest filter is 0; nothing past the oldest. Needs CAP_SYS_ADMIN, and no filter of ours.
+  [[nodiscard]] Result<std::optional<SeccompProgram>> seccomp_program(std::uint64_t index) const;
   [[nodiscard]] Result<std::uint64_t> event_message() const;
   [[nodiscard]] Result<void> set_options(const SeizeOptions& options);
 
