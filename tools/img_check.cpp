@@ -3,6 +3,7 @@
 #include <optional>
 
 #include "libimg/check/check.h"
+#include "libimg/check/host.h"
 #include "libimg/convert/open_image.h"
 #include "tools/check_findings.h"
 #include "tools/frame/arguments.h"
@@ -24,7 +25,7 @@ folder of such. Exit code: 0 no error, 1 an error in any image, 2 could not ask.
   -i NAME            only this image of a store
   --ignore RULE[:GLOB]  leave a rule out, in files that match (again and again)
   --strict           a warning counts as an error
-  --host, --root DIR  not in this version
+  --host, --root DIR  ask this machine too: its files (below DIR), pids, kernel
   --for criu|stasis  whose restore is meant (default: who made the image)
   --with "OPTIONS"   what it will be given: a need that lacks is an error
   --list-rules       all rules: id, severity, what is asked, what must hold
@@ -69,6 +70,7 @@ class ImgCheck : public frame::Program {
   std::optional<std::string> with_;
 
   check::Given given_;
+  std::optional<check::Host> machine_;
   std::optional<check::Restorer> restorer_;
   std::vector<Ignored> ignored_;
   std::optional<Error> first_error_;  // of what could not be asked
@@ -89,11 +91,8 @@ void ImgCheck::declare(CLI::App& app) {
 }
 
 Result<void> ImgCheck::refuse_nonsense() const {
-  for (const auto& [asked, option] :
-       {std::pair{host_, "--host"}, std::pair{!root_.empty(), "--root"}}) {
-    if (asked) {
-      return fail(Fault::unsupported, option, "not in this version");
-    }
+  if (!root_.empty() && !host_) {
+    return frame::usage_error(kInfo, "--root goes with --host");
   }
   if (sources_.empty() && !list_rules_ && explain_.empty()) {
     return frame::usage_error(kInfo, "SRC is required");
@@ -139,6 +138,7 @@ Result<check::Summary> ImgCheck::ask(const convert::Source& source, FindingRepor
   options.given = given_;
   options.given.add(check::runtime_supply(**image));
   options.restorer = restore.restorer;
+  options.host = machine_ ? &*machine_ : nullptr;
   options.damage = source.form == convert::Form::store ? nullptr : &damage;
   if (!ignored_.empty()) {
     options.most_per_rule = 0;  // what is only counted cannot be left out of the count
@@ -204,6 +204,10 @@ Result<void> ImgCheck::prepare() {
   }
   if (with_) {
     IMG_ASSIGN(given_, check::Given::parse(*with_));
+  }
+  if (host_) {
+    IMG_ASSIGN(machine_, check::Host::open({root_.empty() ? "/" : root_, !root_.empty(), "/"},
+                                           check::Machine::here()));
   }
   if (for_ == "criu") {
     restorer_ = check::Restorer::criu;

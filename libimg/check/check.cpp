@@ -16,6 +16,8 @@ constexpr RuleSetMaker kMakers[] = {
     ipc_rules,           cgroup_rules, security_rules, need_rules,      archive_rules,
 };
 
+constexpr RuleSetMaker kHostMakers[] = {host_task_rules, host_file_rules, host_system_rules};
+
 /// Files are read in an order in which what is named comes before what names it, and a task's
 /// mappings right before its page map, so that no more than one task's are ever held.
 int phase(Kind kind) {
@@ -58,6 +60,11 @@ class Judge : public model::RecordSink {
   Judge(Facts& facts, DamageLog* damage) : facts_(facts), damage_(damage) {
     for (const RuleSetMaker make : kMakers) {
       sets_.push_back(make(facts));
+    }
+    if (facts.host != nullptr) {
+      for (const RuleSetMaker make : kHostMakers) {
+        sets_.push_back(make(facts));
+      }
     }
   }
 
@@ -138,6 +145,13 @@ Result<Summary> check(model::ImageReader& image, const Options& options, Finding
     judge.read(file);
   }
   judge.finish();
+  if (options.host != nullptr) {
+    for (const Rule& known : rules()) {
+      if (known.scope == Scope::host && !known.not_built.empty()) {
+        report.not_asked(known.rule, std::string(known.not_built));
+      }
+    }
+  }
   judge_chain(facts, options);
   return report.summary();
 }

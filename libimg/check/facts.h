@@ -138,6 +138,10 @@ std::unique_ptr<RuleSet> cgroup_rules(Facts& facts);
 std::unique_ptr<RuleSet> security_rules(Facts& facts);
 std::unique_ptr<RuleSet> need_rules(Facts& facts);
 std::unique_ptr<RuleSet> archive_rules(Facts& facts);
+// These ask Facts::host, which must not be null.
+std::unique_ptr<RuleSet> host_task_rules(Facts& facts);
+std::unique_ptr<RuleSet> host_file_rules(Facts& facts);
+std::unique_ptr<RuleSet> host_system_rules(Facts& facts);
 
 /// Follows the parents of an image, level by level (PGM-5 to PGM-7).
 void judge_chain(Facts& facts, const Options& options);

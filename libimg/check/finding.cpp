@@ -25,18 +25,9 @@ constexpr auto hangs = Effect::hangs;
 constexpr auto differs = Effect::differs;
 constexpr auto nothing = Effect::nothing;
 
-constexpr std::string_view kHostLater = "asks the host; not asked yet";
-
-constexpr std::string_view later(Scope scope) {
-  switch (scope) {
-    case Scope::host: return kHostLater;
-    default: return {};
-  }
-}
-
 constexpr std::array kRules = {
 #define IMG_RULE(name, id, severity, scope, effect, text) \
-  Rule{RuleId::name, id, severity, scope, effect, text, later(scope)},
+  Rule{RuleId::name, id, severity, scope, effect, text, {}},
 #define IMG_RULE_LATER(name, id, severity, scope, effect, text, why) \
   Rule{RuleId::name, id, severity, scope, effect, text, why},
 #include "libimg/check/rule_table.inc"

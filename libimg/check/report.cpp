@@ -15,7 +15,8 @@ void Report::add(RuleId id, Severity severity, Where where, std::string wrong) {
   if (severity == rule(id).severity && severity != Severity::note) {
     wrong += "; ";
     wrong += effect_text(rule(id).effect);
-    wrong += severity == Severity::error ? ": take the dump again" : "";
+    const bool is_of_image = rule(id).scope != Scope::host;
+    wrong += severity == Severity::error && is_of_image ? ": take the dump again" : "";
   }
   add_plain(id, severity, std::move(where), std::move(wrong));
 }

@@ -49,6 +49,7 @@ class NamespaceRules : public RuleSet {
     }
     switch (record.key.file.kind) {
       case Kind::ids: has_ids_file_.insert(static_cast<std::uint32_t>(record.key.file.id)); break;
+      case Kind::core: credentials(record, *record.as<schema::CoreEntry>()); break;
       case Kind::userns: users(record, *record.as<schema::UsernsEntry>()); break;
       case Kind::utsns: host_name(record, *record.as<schema::UtsnsEntry>()); break;
       case Kind::timens: clocks(record, *record.as<schema::TimensEntry>()); break;
@@ -198,19 +199,48 @@ class NamespaceRules : public RuleSet {
   }
 
   void users(const Record& record, const schema::UsernsEntry& entry) {
-    map(record, "uid_map", entry.uid_map());
-    map(record, "gid_map", entry.gid_map());
+    map(record, "uid_map", entry.uid_map(), mapped_users_);
+    map(record, "gid_map", entry.gid_map(), mapped_groups_);
+    ++user_namespaces_;
+  }
+
+  /// Ids are those that the task sees, so its namespace must have them.
+  void credentials(const Record& record, const schema::CoreEntry& core) {
+    const auto* creds = core.thread_core() == nullptr ? nullptr : core.thread_core()->creds();
+    if (creds == nullptr || user_namespaces_ != 1) {
+      return;
+    }
+    using Ranges = std::vector<std::pair<std::uint64_t, std::uint64_t>>;
+    const std::tuple<const char*, std::uint32_t, const Ranges*> ids[] = {
+        {"uid", creds->uid(), &mapped_users_},    {"euid", creds->euid(), &mapped_users_},
+        {"suid", creds->suid(), &mapped_users_},  {"fsuid", creds->fsuid(), &mapped_users_},
+        {"gid", creds->gid(), &mapped_groups_},   {"egid", creds->egid(), &mapped_groups_},
+        {"sgid", creds->sgid(), &mapped_groups_}, {"fsgid", creds->fsgid(), &mapped_groups_},
+    };
+    for (const auto& [field, id, ranges] : ids) {
+      const std::uint64_t value = id;
+      if (std::none_of(ranges->begin(), ranges->end(), [&](const auto& range) {
+            return range.first <= value && value < range.second;
+          })) {
+        facts_.report.add(
+            RuleId::NS_2,
+            facts_.at(record, fmt::format("thread_core.creds.{}", field), std::to_string(id)),
+            "is no id that the user namespace of the image has");
+      }
+    }
   }
 
   void map(const Record& record, const char* field,
-           const flatbuffers::Vector<flatbuffers::Offset<schema::UidGidExtent>>* lines) {
+           const flatbuffers::Vector<flatbuffers::Offset<schema::UidGidExtent>>* lines,
+           std::vector<std::pair<std::uint64_t, std::uint64_t>>& mapped) {
     constexpr std::size_t kMaxText = 4096;
     if (lines == nullptr || lines->size() == 0) {
       facts_.report.add(RuleId::NS_1, facts_.at(record, field, "0"), "maps no id at all");
       return;
     }
     std::size_t text = 0;
-    std::vector<std::pair<std::uint64_t, std::uint64_t>> inside;
+    auto& inside = mapped;
+    inside.clear();
     std::vector<std::pair<std::uint64_t, std::uint64_t>> outside;
     for (const schema::UidGidExtent* line : *lines) {
       text += fmt::format("{} {} {}\n", line->first(), line->lower_first(), line->count()).size();
@@ -308,6 +338,9 @@ class NamespaceRules : public RuleSet {
 
   Facts& facts_;
   std::unordered_set<std::uint32_t> has_ids_file_;
+  std::size_t user_namespaces_ = 0;
+  std::vector<std::pair<std::uint64_t, std::uint64_t>> mapped_users_;
+  std::vector<std::pair<std::uint64_t, std::uint64_t>> mapped_groups_;
   std::unordered_map<std::uint32_t, const NamespaceType*> namespaces_;
   std::set<std::uint64_t> external_pid_ns_;
   std::map<std::pair<std::string_view, std::uint32_t>, std::uint32_t> holders_;

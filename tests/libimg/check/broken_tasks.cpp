@@ -218,6 +218,7 @@ std::vector<Case> namespace_cases() {
   };
   const Json map = {{{"first", 0}, {"lower_first", 0}, {"count", 10}},
                     {{"first", 5}, {"lower_first", 50}, {"count", 10}}};
+  const Json user_map = {{{"first", 1000}, {"lower_first", 0}, {"count", 10}}};
   return {
       {"IDS-1", "zero", kError, "zoo", ids("ids-22827.img", "fs_id", 0)},
       {"IDS-2", "of criu", kError, "zoo", ids("ids-22826.img", "files_id", 1)},
@@ -236,6 +237,8 @@ std::vector<Case> namespace_cases() {
       {"IDS-5", "no image", kError, "sysvipc", removed("ipcns-var-9.img")},
       {"NS-1", "overlap", kError, "zoo",
        made("userns-9.img", "USERNS", {{{"uid_map", map}, {"gid_map", map}}})},
+      {"NS-2", "not mapped", kError, "zoo",
+       made("userns-9.img", "USERNS", {{{"uid_map", user_map}, {"gid_map", user_map}}})},
       {"NS-3", "nobody's", kError, "zoo",
        added("NS", "nsf", {{"ns_id", 888}, {"ns_cflag", 0x40000000}, {"flags", 0}})},
       {"NS-3", "type", kError, "zoo",
