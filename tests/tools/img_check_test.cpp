@@ -56,7 +56,7 @@ TEST_F(ImgCheck, WhatCannotBeAskedIsTwo) {
   EXPECT_EQ(check({"text"}).exit, 2);
   EXPECT_EQ(check({dump("zoo/pstree.img")}).exit, 2);
   EXPECT_EQ(check({}).exit, 2);
-  for (const char* later : {"--host", "--root=/", "--for=podman", "--with=--shell-jobs", "--with='"}) {
+  for (const char* later : {"--root=/", "--for=podman", "--with=--shell-jobs", "--with='"}) {
     EXPECT_EQ(check({dump("zoo"), later}).exit, 2) << later;
   }
 }

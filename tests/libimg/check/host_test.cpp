@@ -28,8 +28,10 @@ class MadeUp {
     system("proc/sys/fs/nr_open", "1048576");
     system("proc/sys/fs/pipe-max-size", "1048576");
     system("proc/filesystems", "nodev\ttmpfs\nnodev\tproc\n");
-    system("proc/self/cgroup", "9:cpu,cpuacct:/\n8:blkio:/\n7:cpuset:/\n6:devices:/\n5:freezer:/\n4:memory:/\n3:pids:/\n"
-           "2:name=zdtmtst:/\n1:name=zdtmtst.defaultroot:/\n0::/\n");
+    system(
+        "proc/self/cgroup",
+        "9:cpu,cpuacct:/\n8:blkio:/\n7:cpuset:/\n6:devices:/\n5:freezer:/\n4:memory:/\n3:pids:/\n"
+        "2:name=zdtmtst:/\n1:name=zdtmtst.defaultroot:/\n0::/\n");
     machine.kernel = 0x601;
     machine.xfeatures = 0xff;
     machine.is_root = true;
@@ -78,6 +80,11 @@ void install(Copy& copy, MadeUp& machine) {
         entry["reg"].erase("size");
         entry["reg"].erase("mode");
         entry["reg"].erase("build_id");
+      }
+      if (entry.contains("ify")) {
+        for (const Json& watch : entry["ify"]["wd"]) {
+          machine.file(watch["f_handle"]["path"], "x");
+        }
       }
     }
   });
@@ -134,7 +141,8 @@ std::vector<HostCase> process_cases() {
        [](Copy& copy, MadeUp& made) {
          made.system("proc/cpuinfo", "flags : fpu sse");
          copy.edit("core-26589.img", [](Json& content) {
-           content["entries"][0]["thread_info"]["fpregs"]["xsave"]["cet"] = {{"cet", 1}};
+           content["entries"][0]["thread_info"]["fpregs"]["xsave"]["cet"] = {{"cet", 1},
+                                                                             {"ssp", 0}};
          });
        },
        ""},
