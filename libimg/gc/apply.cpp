@@ -98,7 +98,11 @@ Result<void> Collection::fold() {
       }
       fold.parent = parent_after(image, rows);
     }
-    IMG_TRY(apply_fold(store_, fold));
+    auto done = apply_fold(store_, fold);
+    // One that is deleted meanwhile needs nothing; one whose parent is stays as it was.
+    if (!done && done.error().fault != Fault::missing) {
+      return done;
+    }
   }
   return {};
 }

@@ -298,6 +298,7 @@ class FileEdit {
     });
   }
   [[nodiscard]] Result<void> remove_rest(std::uint64_t before) {
+    edit_.count_records(static_cast<std::int64_t>(last_ - before));
     for (std::uint64_t seq = last_ + 1; seq <= before; ++seq) {
       IMG_TRY(edit_.remove_record(model::stored_place({file_, seq})));
     }

@@ -16,9 +16,6 @@ namespace {
 using store::Id;
 using store::ImageRow;
 
-/// A pack smaller than this costs more to write anew than it holds.
-constexpr std::uint64_t kWorthRewriting = 64 * 1024;
-
 std::uint64_t pack_bytes(std::uint64_t bytes) {
   return bytes + bytes / store::kBlockBytes * store::kHashBytes;
 }
@@ -211,8 +208,8 @@ void Planner::judge_pack(const store::UsedPack& pack) {
     return;
   }
   // What several use may be counted several times: then less is written anew than could be.
-  if (alive == 0 ||
-      (pack.bytes >= kWorthRewriting && alive < pack.bytes / 100 * options_.rewrite_below)) {
+  if (alive == 0 || (pack.bytes >= options_.rewrite_at_least &&
+                     alive < pack.bytes * options_.rewrite_below / 100)) {
     plan_.packs.push_back({pack.id, pack.bytes, alive, true});
     plan_.bytes += pack_bytes(pack.bytes - alive);
   }

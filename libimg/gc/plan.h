@@ -19,6 +19,8 @@ struct Options {
   std::vector<std::string> unpin;
   /// A pack with less than this part alive is written anew, in hundredths.
   unsigned rewrite_below = 50;
+  /// A smaller one costs more to write anew than it holds.
+  std::uint64_t rewrite_at_least = 64 * 1024;
 };
 
 struct PlannedImage {

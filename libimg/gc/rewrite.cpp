@@ -287,7 +287,7 @@ Result<void> Rewrite::turn(const User& user) {
 
 Result<std::optional<std::uint64_t>> Rewrite::run() {
   IMG_ASSIGN(const bool can, find_users());
-  if (!can || alive_.bytes() > row_.bytes / 100 * 95) {
+  if (!can || alive_.bytes() > row_.bytes * 95 / 100) {
     return std::optional<std::uint64_t>();
   }
   IMG_ASSIGN(const bool copied, copy());

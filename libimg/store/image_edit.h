@@ -29,6 +29,8 @@ class ImageEdit {
   void leave_pack(const Id& pack);
   /// Bytes that records refer to from now on, or no more.
   void use(const Id& pack, std::int64_t bytes) { use_[pack] += bytes; }
+  /// So many records more, or fewer, than before (extents do not count).
+  void count_records(std::int64_t more) { draft_.records += static_cast<std::uint64_t>(more); }
   void set_parent(std::optional<Id> parent) { draft_.parent = parent; }
   /// It is no more what came in: no level of a chain, and nothing that a digest could find again.
   void forget_origin();
