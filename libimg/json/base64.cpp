@@ -4,26 +4,17 @@
 #include <algorithm>
 #include <cstring>
 
+#include "libimg/base/base64.h"
+
 namespace img::json {
 namespace {
-
-constexpr char kAlphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-
-// Two characters for every 12 bits.
-constexpr auto kPairs = [] {
-  std::array<std::array<char, 2>, 4096> table{};
-  for (unsigned i = 0; i < 4096; ++i) {
-    table[i] = {kAlphabet[i >> 6], kAlphabet[i & 63]};
-  }
-  return table;
-}();
 
 constexpr std::uint8_t kNone = 0xff;
 constexpr auto kValues = [] {
   std::array<std::uint8_t, 256> table{};
   table.fill(kNone);
   for (std::uint8_t i = 0; i < 64; ++i) {
-    table[static_cast<unsigned char>(kAlphabet[i])] = i;
+    table[static_cast<unsigned char>(kBase64Digits[i])] = i;
   }
   return table;
 }();
@@ -155,21 +146,7 @@ class Decoder {
 }  // namespace
 
 void Base64Out::put_line(const std::byte* bytes, std::size_t size) {
-  char* to = out_.reserve(80);
-  const auto at = [&](std::size_t i) { return static_cast<unsigned>(bytes[i]); };
-  std::size_t i = 0;
-  for (; i + 3 <= size; i += 3, to += 4) {
-    const unsigned bits = at(i) << 16 | at(i + 1) << 8 | at(i + 2);
-    std::memcpy(to, kPairs[bits >> 12].data(), 2);
-    std::memcpy(to + 2, kPairs[bits & 0xfff].data(), 2);
-  }
-  if (i < size) {
-    const unsigned bits = at(i) << 16 | (i + 1 < size ? at(i + 1) << 8 : 0);
-    std::memcpy(to, kPairs[bits >> 12].data(), 2);
-    to[2] = i + 1 < size ? kAlphabet[bits >> 6 & 63] : '=';
-    to[3] = '=';
-    to += 4;
-  }
+  char* to = img::put_base64({bytes, size}, out_.reserve(80));
   *to++ = '\\';
   *to++ = 'n';
   out_.advance(to);
