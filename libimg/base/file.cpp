@@ -2,6 +2,7 @@
 #include "libimg/base/file.h"
 
 #include <fcntl.h>
+#include <fmt/core.h>
 #include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -11,6 +12,19 @@
 #include "libimg/base/assert.h"
 
 namespace img {
+namespace {
+
+std::string_view type_name(mode_t mode) {
+  switch (mode & S_IFMT) {
+    case S_IFDIR: return "a directory";
+    case S_IFIFO: return "a fifo";
+    case S_IFSOCK: return "a socket";
+    case S_IFLNK: return "a symbolic link";
+    default: return "a device";
+  }
+}
+
+}  // namespace
 
 Result<UniqueFd> open_regular(int directory, const std::string& name, int flags,
                               const std::string& thing) {
@@ -20,6 +34,9 @@ Result<UniqueFd> open_regular(int directory, const std::string& name, int flags,
     if (errno == ELOOP) {
       return fail(Fault::unsupported, thing, "open", "is a symbolic link, not a file");
     }
+    if (errno == ENXIO) {
+      return fail(Fault::unsupported, thing, "open", "is a socket or device, not a file");
+    }
     return fail(sys_error(errno, thing, "open"));
   }
   struct stat status {};
@@ -28,7 +45,7 @@ Result<UniqueFd> open_regular(int directory, const std::string& name, int flags,
   }
   if (!S_ISREG(status.st_mode)) {
     return fail(Fault::unsupported, thing, "open",
-                S_ISDIR(status.st_mode) ? "is a directory, not a file" : "is not a regular file");
+                fmt::format("is {}, not a file", type_name(status.st_mode)));
   }
   return fd;
 }
@@ -82,10 +99,12 @@ Result<void> write_at(int fd, std::uint64_t offset, Bytes bytes, const std::stri
   return {};
 }
 
-Result<void> read_at(int fd, std::uint64_t offset, std::span<std::byte> to,
-                     const std::string& thing) {
-  while (!to.empty()) {
-    const ssize_t got = ::pread(fd, to.data(), to.size(), static_cast<off_t>(offset));
+Result<std::size_t> read_until_end(int fd, std::uint64_t offset, std::span<std::byte> to,
+                                   const std::string& thing) {
+  std::size_t have = 0;
+  while (have < to.size()) {
+    const ssize_t got =
+        ::pread(fd, to.data() + have, to.size() - have, static_cast<off_t>(offset + have));
     if (got < 0 && errno == EINTR) {
       continue;
     }
@@ -93,10 +112,18 @@ Result<void> read_at(int fd, std::uint64_t offset, std::span<std::byte> to,
       return fail(sys_error(errno, thing, "read"));
     }
     if (got == 0) {
-      return fail(Fault::corrupt, thing, "read", "the file is shorter than it should be");
+      break;
     }
-    to = to.subspan(static_cast<std::size_t>(got));
-    offset += static_cast<std::uint64_t>(got);
+    have += static_cast<std::size_t>(got);
+  }
+  return have;
+}
+
+Result<void> read_at(int fd, std::uint64_t offset, std::span<std::byte> to,
+                     const std::string& thing) {
+  IMG_ASSIGN(const std::size_t have, read_until_end(fd, offset, to, thing));
+  if (have < to.size()) {
+    return fail(Fault::corrupt, thing, "read", "the file is shorter than it should be");
   }
   return {};
 }

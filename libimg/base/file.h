@@ -13,7 +13,8 @@
 
 namespace img {
 
-/// `flags`: O_RDONLY, O_RDWR ...; anything but a regular file is refused.
+/// `flags`: O_RDONLY, O_RDWR ...; anything but a regular file is Fault::unsupported, whose `why` is
+/// what it is.
 [[nodiscard]] Result<UniqueFd> open_regular(int directory, const std::string& name, int flags,
                                             const std::string& thing);
 /// Follows a link: directories are named by the user.
@@ -30,6 +31,9 @@ namespace img {
 /// All of it, at `offset`.
 [[nodiscard]] Result<void> write_at(int fd, std::uint64_t offset, Bytes bytes,
                                     const std::string& thing);
+/// As much of `to` as the file has from `offset` on: less than all only at its end.
+[[nodiscard]] Result<std::size_t> read_until_end(int fd, std::uint64_t offset,
+                                                 std::span<std::byte> to, const std::string& thing);
 /// Fills all of `to` from `offset`; Fault::corrupt where the file ends before.
 [[nodiscard]] Result<void> read_at(int fd, std::uint64_t offset, std::span<std::byte> to,
                                    const std::string& thing);
