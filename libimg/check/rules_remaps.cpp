@@ -3,6 +3,7 @@
 #include <fmt/core.h>
 
 #include "libimg/check/facts.h"
+#include "libimg/model/remap.h"
 #include "schema/remaps_generated.h"
 
 namespace img::check {
@@ -16,7 +17,6 @@ constexpr std::uint32_t kBlock = 0060000;
 constexpr std::uint32_t kDirectory = 0040000;
 constexpr std::uint32_t kFifo = 0010000;
 constexpr std::uint32_t kSocket = 0140000;
-constexpr std::uint32_t kOldGhostBit = 0x80000000;
 
 class RemapRules : public RuleSet {
  public:
@@ -59,11 +59,8 @@ class RemapRules : public RuleSet {
   }
 
  private:
-  struct Remap {
+  struct Remap : model::Remap {
     Where where;
-    std::uint32_t orig_id = 0;
-    std::uint32_t remap_id = 0;
-    schema::RemapType type = schema::RemapType::LINKED;
   };
   struct Ghost {
     std::uint32_t mode = 0;
@@ -74,13 +71,7 @@ class RemapRules : public RuleSet {
   };
 
   void remap(const Record& record, const schema::RemapFilePathEntry& entry) {
-    Remap remap{facts_.at(record), entry.orig_id(), entry.remap_id(), {}};
-    if (entry.remap_type()) {
-      remap.type = *entry.remap_type();
-    } else if ((entry.remap_id() & kOldGhostBit) != 0) {
-      remap.type = schema::RemapType::GHOST;
-      remap.remap_id &= ~kOldGhostBit;
-    }
+    Remap remap{model::remap_from(entry), facts_.at(record)};
     if (remap.type == schema::RemapType::GHOST) {
       named_ghosts_.insert(remap.remap_id);
     } else if (remap.type == schema::RemapType::LINKED) {
