@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "libimg/base/mapping_guard.h"
 
+#include "libimg/base/fault_object.h"
+
 #include <signal.h>
 #include <unistd.h>
 
@@ -11,6 +13,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <mutex>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -39,8 +42,8 @@ bool is_installed = false;
 struct sigaction usual_bus;
 struct sigaction usual_segv;
 
-void write_text(const char* text) {
-  if (::write(STDERR_FILENO, text, std::strlen(text)) < 0) {
+void write_text(const char* text, int fd = STDERR_FILENO) {
+  if (::write(fd, text, std::strlen(text)) < 0) {
     return;  // nobody is left to be told
   }
 }
@@ -57,7 +60,41 @@ const Slot* find_slot(const void* at) {
   return nullptr;
 }
 
+// Of a tool that has been asked for JSON, while it has written none of it.
+std::array<char, 512> object_members;
+std::atomic<bool> has_object = false;
+
+/// A JSON string of what may be in a file's name or an assertion's text; nothing is allocated.
+void write_quoted(const char* text) {
+  std::array<char, 1024> quoted{};
+  std::size_t used = 0;
+  quoted[used++] = '"';
+  for (; *text != '\0' && used < quoted.size() - 3; ++text) {
+    const char c = *text;
+    if (c == '"' || c == '\\') {
+      quoted[used++] = '\\';
+    }
+    quoted[used++] = c >= ' ' && c < 0x7f ? c : '?';
+  }
+  quoted[used++] = '"';
+  write_text(quoted.data(), STDOUT_FILENO);
+}
+
+void write_object(const char* thing, const char* why) {
+  write_text("{", STDOUT_FILENO);
+  write_text(object_members.data(), STDOUT_FILENO);
+  write_text(",\"error\":{\"thing\":", STDOUT_FILENO);
+  write_quoted(thing);
+  write_text(",\"what\":\"cannot be read\",\"why\":", STDOUT_FILENO);
+  write_quoted(why);
+  write_text(",\"hint\":\"\"}}\n", STDOUT_FILENO);
+}
+
 [[noreturn]] void end_process(const Slot& slot, const char* why) {
+  // The first of several threads tells.
+  if (has_object.exchange(false)) {
+    write_object(slot.name.data(), why);
+  }
   write_text(tool_name);
   write_text(": ");
   write_text(slot.name.data());
@@ -165,6 +202,18 @@ void install_mapping_fault_handler(const char* tool, int exit_code) {
   sigemptyset(&action.sa_mask);
   ::sigaction(SIGBUS, &action, &usual_bus);
   ::sigaction(SIGSEGV, &action, &usual_segv);
+}
+
+void set_fault_object(std::string_view members, int exit_code) {
+  const std::string text = std::string(members) + ",\"exit\":" + std::to_string(exit_code);
+  if (text.size() < object_members.size()) {
+    std::memcpy(object_members.data(), text.c_str(), text.size() + 1);
+    has_object.store(true, std::memory_order_release);
+  }
+}
+
+void clear_fault_object() {
+  has_object = false;
 }
 
 void mapping_is_damaged(const void* inside, const char* why) {

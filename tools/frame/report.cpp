@@ -4,6 +4,7 @@
 #include <cerrno>
 #include <csignal>
 
+#include "libimg/base/fault_object.h"
 #include "libimg/base/text.h"
 
 namespace img::frame {
@@ -26,7 +27,13 @@ Report::Report(const ToolInfo& tool, Streams& streams, bool json, bool quiet)
   if (!json) {
     return;
   }
-  json_.emplace([&out = *streams.out](std::string_view piece) { out << piece; });
+  set_fault_object("\"schema\":\"stasis/" + std::string(tool.schema) + "/1\",\"tool\":\"" +
+                       std::string(tool.name) + "\",\"version\":\"" + std::string(version()) + '"',
+                   2);
+  json_.emplace([&out = *streams.out](std::string_view piece) {
+    clear_fault_object();
+    out << piece;
+  });
   json_->begin_object();
   json_->text("schema", "stasis/" + std::string(tool.schema) + "/1");
   json_->text("tool", tool.name);

@@ -12,6 +12,7 @@
 #include <cstdint>
 #include <string>
 
+#include "libimg/base/fault_object.h"
 #include "libimg/base/mapped_file.h"
 #include "libimg/base/unique_fd.h"
 
@@ -23,13 +24,14 @@ struct Ended {
   std::string text;  // of stderr
 };
 
+/// `to`: which of the child's descriptors is read.
 template <class Run>
-Ended in_child(Run run) {
+Ended in_child(Run run, int to = 2) {
   std::array<int, 2> ends{};
   EXPECT_EQ(::pipe(ends.data()), 0);
   const pid_t pid = ::fork();
   if (pid == 0) {
-    ::dup2(ends[1], 2);
+    ::dup2(ends[1], to);
     ::alarm(20);
     run();
     ::_exit(0);
@@ -74,6 +76,29 @@ TEST(MappingGuard, AFaultInAMappingEndsWithALine) {
   EXPECT_EQ(WEXITSTATUS(ended.status), 2);
   EXPECT_TRUE(ended.text.starts_with("img-test: pages?[2J-1.img: cannot be read: ")) << ended.text;
   EXPECT_EQ(ended.text.find('\n'), ended.text.size() - 1);
+}
+
+TEST(MappingGuard, AFaultIsAnObjectForWhoAskedForOne) {
+  const auto fault = [] {
+    install_mapping_fault_handler("img-test", 2);
+    set_fault_object("\"tool\":\"img-test\"", 2);
+    const MappedFile file = cut_short("a \"quoted\\ name\xff");
+    touch(file.bytes().data());
+  };
+  EXPECT_EQ(
+      in_child(fault, 1).text,
+      R"({"tool":"img-test","exit":2,"error":{"thing":"a \"quoted\\ name?",)"
+      R"("what":"cannot be read","why":"the file became shorter, or its disk failed, or it is )"
+      R"(damaged","hint":""}})"
+      "\n");
+  const auto begun = [] {
+    install_mapping_fault_handler("img-test", 2);
+    set_fault_object("\"tool\":\"img-test\"", 2);
+    clear_fault_object();
+    const MappedFile file = cut_short("pages-1.img");
+    touch(file.bytes().data());
+  };
+  EXPECT_EQ(in_child(begun, 1).text, "");
 }
 
 TEST(MappingGuard, AFaultElsewhereIsNotExplained) {
