@@ -28,13 +28,13 @@ usage: live-restore STORE [-i NAME] [options]
 
   -i NAME            this image of the store; else its newest
   -D DIR             a CRIU image directory instead of a store
-  -d, --detach       leave it running and end; else wait, and end as its root ends
-  --pidfile F, -S, --sibling   the root's pid to F; make it a child of our parent
-  -r, --root DIR     file names of the image are looked up below DIR
+  -d , --detach      leave it running and end; else wait, and end as its root ends
+  --pidfile F        the root's pid; -S , --sibling: it is a child of our parent
+  -r DIR, --root     file names of the image are looked up below DIR
   --inherit-fd N:WHAT   our descriptor N for fd[N], pipe:[I], socket:[I] or a path
   --ignore RULE[:GLOB], --truncate PATH   pass over what would be refused
-  -j, --shell-job    a root that leads no session becomes part of ours
-  --memory copy, --keep-link-remaps, --plan (say every call, do nothing), -o, --log F
+  -j , --shell-job   a root that leads no session becomes part of ours
+  --memory copy, --keep-link-remaps, --plan (say every call), -o FILE, --log
   --json, -v, -q, -h, --version
 
 Exit code: the root's; 126 refused, 125 failed. With -d or --plan: 0, 1, 2.

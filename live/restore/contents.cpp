@@ -10,6 +10,8 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <future>
+#include <thread>
 #include <vector>
 
 #include "libimg/base/file.h"
@@ -23,6 +25,8 @@ constexpr std::uint64_t kPage = 4096;
 constexpr std::size_t kSmallPiece = 64 << 10;  // what is copied once more to save a call
 constexpr std::size_t kGathered = 256 << 10;
 constexpr std::size_t kMostPieces = 256;
+constexpr std::size_t kWorthSharing = 4 << 20;
+constexpr std::size_t kMostThreads = 4;
 
 Failure lost(std::uint64_t address, std::uint64_t bytes) {
   return fail(Fault::missing, "image", "memory at " + hex(address),
@@ -69,7 +73,7 @@ class MemoryFiller : public model::MemorySink {
  private:
   Result<void> write(std::uint64_t address, Bytes bytes) {
     if (bytes.size() > kSmallPiece) {
-      return memory_.write(address, bytes);
+      return write_large(address, bytes);
     }
     if (pieces_.size() == kMostPieces || gathered_.size() + bytes.size() > kGathered) {
       IMG_TRY(flush());
@@ -77,6 +81,28 @@ class MemoryFiller : public model::MemorySink {
     gathered_.insert(gathered_.end(), bytes.begin(), bytes.end());
     pieces_.push_back({reinterpret_cast<void*>(address), bytes.size()});
     return {};
+  }
+  // Most of the time goes into the first touch of each page, which every CPU can do.
+  Result<void> write_large(std::uint64_t address, Bytes bytes) {
+    const std::size_t threads =
+        std::min<std::size_t>(std::max(1U, std::thread::hardware_concurrency()), kMostThreads);
+    const std::size_t share = round_up(bytes.size() / threads, kPage);
+    if (bytes.size() < kWorthSharing || threads < 2) {
+      return memory_.write(address, bytes);
+    }
+    std::vector<std::future<Result<void>>> others;
+    for (std::size_t at = share; at < bytes.size(); at += share) {
+      const Bytes part = bytes.subspan(at, std::min(share, bytes.size() - at));
+      others.push_back(std::async(std::launch::async, [this, address, at, part] {
+        return memory_.write(address + at, part);
+      }));
+    }
+    Result<void> result = memory_.write(address, bytes.first(share));
+    for (auto& other : others) {
+      Result<void> one = other.get();
+      result = result ? std::move(one) : std::move(result);
+    }
+    return result;
   }
   Result<void> flush_one_by_one() {
     std::size_t at = 0;

@@ -316,6 +316,11 @@ Result<void> Runner::step(const plan::BecomeZombie& zombie) {
   }
   const int signal = static_cast<int>(zombie.exit_code & 0x7f);
   if (signal != 0) {
+    // We may ignore it, and it was born like us. The one that cannot be set needs it least.
+    const std::array<std::byte, 32> by_default{};
+    IMG_TRY(remote_.call(*task, SYS_rt_sigaction,
+                         {static_cast<std::uint64_t>(signal), remote_.data_address(), 0, 8},
+                         signal_of(*task), by_default));
     ::kill(pid, signal);  // waits until the task is let go
     IMG_TRY(end_task(zombie.pid, SYS_pause, 0));
   } else {

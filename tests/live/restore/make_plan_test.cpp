@@ -1,0 +1,255 @@
+// SPDX-License-Identifier: MIT
+// Plans of the real images among the fixtures, made for a machine that does not exist: nothing here
+// asks this one.
+#include "live/plan/make_plan.h"
+
+#include <gmock/gmock.h>
+#include <sys/syscall.h>
+
+#include <set>
+#include <sstream>
+
+#include "libimg/criu/directory_reader.h"
+#include "libimg/model/process_tree.h"
+#include "live/plan/files/image_files.h"
+#include "live/plan/print.h"
+
+namespace img::plan {
+namespace {
+
+using testing::Contains;
+using testing::HasSubstr;
+using testing::IsEmpty;
+using testing::Not;
+
+HostFacts some_machine() {
+  HostFacts facts;
+  facts.session = 4000;
+  facts.group = 4000;
+  facts.credentials.inheritable = 0;
+  facts.credentials.permitted = facts.credentials.effective = facts.credentials.bounding =
+      (std::uint64_t{1} << 41) - 1;
+  for (Limit& limit : facts.limits) {
+    limit = {~std::uint64_t{0}, ~std::uint64_t{0}};
+  }
+  facts.xsave = arch::XsaveLayout::from_leaves({{0xd, 2, 256, 576, 0, 0},
+                                                {0xd, 5, 64, 1088, 0, 0},
+                                                {0xd, 6, 512, 1152, 0, 0},
+                                                {0xd, 7, 1024, 1664, 0, 0},
+                                                {0xd, 9, 8, 2688, 0, 0}},
+                                               0x2e7);
+  facts.mappings = {{0x55'0000'0000, 0x55'0010'0000}, {0x7f00'0000'0000, 0x7f00'0100'0000}};
+  facts.vdso_bytes = 0x2000;
+  facts.vvar_bytes = 0x6000;
+  facts.has_timer_ids = true;
+  return facts;
+}
+
+struct Planned {
+  std::unique_ptr<criu::DirectoryReader> image;
+  Plan plan;
+};
+
+Result<Planned> plan_of(const std::string& dump, const HostFacts& facts = some_machine(),
+                        const PlanOptions& options = {}) {
+  Planned out;
+  IMG_ASSIGN(out.image, criu::DirectoryReader::open(STASIS_FIXTURES "/dumps/" + dump));
+  IMG_ASSIGN(const auto files, ImageFiles::read(*out.image, {}));
+  IMG_ASSIGN(out.plan, make_plan(*out.image, facts, options, *files));
+  return out;
+}
+
+std::vector<std::string> lines_of(const std::vector<Error>& errors) {
+  std::vector<std::string> out;
+  for (const Error& error : errors) {
+    out.push_back(error.line());
+  }
+  return out;
+}
+
+template <class T>
+std::vector<const T*> steps_of(const Plan& plan) {
+  std::vector<const T*> out;
+  for (const Step& step : plan.steps) {
+    if (const T* one = std::get_if<T>(&step)) {
+      out.push_back(one);
+    }
+  }
+  return out;
+}
+
+std::string text_of(const Plan& plan) {
+  std::ostringstream out;
+  print(out, plan);
+  return out.str();
+}
+
+class EveryDump : public testing::TestWithParam<const char*> {};
+
+TEST_P(EveryDump, IsPlanned) {
+  const auto planned = plan_of(GetParam());
+  ASSERT_TRUE(planned.has_value()) << planned.error().line();
+  EXPECT_THAT(lines_of(planned->plan.refusals), IsEmpty());
+  EXPECT_FALSE(planned->plan.steps.empty());
+}
+
+// Who acts has been made before, and is not over yet.
+TEST_P(EveryDump, NobodyActsBeforeItIsMade) {
+  const auto planned = plan_of(GetParam());
+  ASSERT_TRUE(planned.has_value()) << planned.error().line();
+  std::set<std::uint32_t> living{0};
+  for (const Step& step : planned->plan.steps) {
+    if (const auto* calls = std::get_if<Calls>(&step)) {
+      EXPECT_THAT(living, Contains(calls->actor.tid)) << calls->calls[0].what;
+    } else if (const auto* make = std::get_if<MakeTask>(&step)) {
+      EXPECT_THAT(living, Contains(make->parent.tid)) << make->pid;
+      EXPECT_TRUE(living.insert(make->pid).second) << make->pid;
+    } else if (const auto* thread = std::get_if<MakeThread>(&step)) {
+      EXPECT_THAT(living, Contains(thread->pid));
+      EXPECT_TRUE(living.insert(thread->tid).second) << thread->tid;
+    } else if (const auto* zombie = std::get_if<BecomeZombie>(&step)) {
+      EXPECT_EQ(living.erase(zombie->pid), 1U) << zombie->pid;
+    } else if (const auto* helper = std::get_if<EndHelper>(&step)) {
+      EXPECT_EQ(living.erase(helper->pid), 1U) << helper->pid;
+    } else if (const auto* go = std::get_if<LetGo>(&step)) {
+      for (const LetGo::Process& process : go->processes) {
+        EXPECT_EQ(living.erase(process.pid), 1U) << process.pid;
+      }
+    }
+  }
+}
+
+// Results are used only by calls that come later.
+TEST_P(EveryDump, NoResultIsUsedBeforeItIsThere) {
+  const auto planned = plan_of(GetParam());
+  ASSERT_TRUE(planned.has_value()) << planned.error().line();
+  std::set<std::uint32_t> known;
+  for (const Step& step : planned->plan.steps) {
+    if (const auto* load = std::get_if<Load>(&step)) {
+      known.insert(static_cast<std::uint32_t>(load->slot));
+    } else if (const auto* segment = std::get_if<MakeSegment>(&step)) {
+      known.insert(static_cast<std::uint32_t>(segment->file));
+    } else if (const auto* terminal = std::get_if<OpenTerminal>(&step)) {
+      known.insert(static_cast<std::uint32_t>(terminal->slot));
+    }
+    const auto* calls = std::get_if<Calls>(&step);
+    for (std::size_t i = 0; calls != nullptr && i < calls->calls.size(); ++i) {
+      const Call& call = calls->calls[i];
+      for (const Value& value : call.args) {
+        if (value.kind == Value::Kind::result) {
+          EXPECT_THAT(known, Contains(value.index)) << call.what;
+        }
+      }
+      known.insert(static_cast<std::uint32_t>(call.slot));
+    }
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Fixtures, EveryDump,
+                         testing::Values("single", "tree", "cgroups", "ghost", "redis-idle",
+                                         "nginx", "fds"));
+
+TEST(MakePlan, TheWorkbenchIsInNobodysWay) {
+  const auto planned = plan_of("redis-idle");
+  ASSERT_TRUE(planned.has_value()) << planned.error().line();
+  const std::uint64_t bench = planned->plan.workbench;
+  EXPECT_GE(bench, 65536U);
+  for (const auto* calls : steps_of<Calls>(planned->plan)) {
+    for (const Call& call : calls->calls) {
+      if (call.number == SYS_mmap && !calls->actor.is_restorer()) {
+        const std::uint64_t start = call.args[0].number;
+        EXPECT_TRUE(start >= bench + (512 << 10) || start + call.args[1].number <= bench);
+      }
+    }
+  }
+}
+
+TEST(MakePlan, SessionsAndGroupsOfATree) {
+  const auto planned = plan_of("tree");
+  ASSERT_TRUE(planned.has_value()) << planned.error().line();
+  const auto tree = model::ProcessTree::read(*planned->image);
+  ASSERT_TRUE(tree.has_value());
+  // What setsid and setpgid do, done here.
+  struct Place {
+    std::uint32_t session = 0;
+    std::uint32_t group = 0;
+  };
+  std::map<std::uint32_t, Place> places;
+  for (const Step& step : planned->plan.steps) {
+    if (const auto* make = std::get_if<MakeTask>(&step)) {
+      places[make->pid] = make->parent.is_restorer() ? Place{4000, 4000} : places[make->parent.tid];
+    }
+    const auto* calls = std::get_if<Calls>(&step);
+    for (std::size_t i = 0; calls != nullptr && i < calls->calls.size(); ++i) {
+      const Call& call = calls->calls[i];
+      const std::uint32_t self = calls->actor.tid;
+      if (call.number == SYS_setsid) {
+        EXPECT_NE(places[self].group, self) << "leads a group already";
+        places[self] = {self, self};
+      } else if (call.number == SYS_setpgid) {
+        const auto group = static_cast<std::uint32_t>(call.args[1].number);
+        places[self].group = group == 0 ? self : group;
+      }
+    }
+  }
+  for (const model::Process& process : tree->processes()) {
+    EXPECT_EQ(places[process.pid].session, process.sid) << process.pid;
+    EXPECT_EQ(places[process.pid].group, process.pgid) << process.pid;
+  }
+  std::size_t zombies = 0;
+  for (const auto* zombie : steps_of<BecomeZombie>(planned->plan)) {
+    EXPECT_EQ(zombie->exit_code, tree->find(zombie->pid)->exit_code);
+    ++zombies;
+  }
+  EXPECT_EQ(zombies, 2U);
+}
+
+TEST(MakePlan, ARootWithoutASessionWantsShellJob) {
+  const auto refused = plan_of("shell-job");
+  ASSERT_TRUE(refused.has_value()) << refused.error().line();
+  EXPECT_THAT(lines_of(refused->plan.refusals), Contains(HasSubstr("--shell-job")));
+}
+
+TEST(MakePlan, AllReasonsAreToldAtOnce) {
+  HostFacts facts = some_machine();
+  facts.vvar_bytes = 0x4000;
+  facts.credentials.permitted = facts.credentials.effective = 1;
+  for (Limit& limit : facts.limits) {
+    limit = {1, 1};
+  }
+  const auto planned = plan_of("single", facts);
+  ASSERT_TRUE(planned.has_value()) << planned.error().line();
+  const std::vector<std::string> reasons = lines_of(planned->plan.refusals);
+  EXPECT_THAT(reasons, Contains(HasSubstr("vdso")));
+  EXPECT_THAT(reasons, Contains(HasSubstr("capability")));
+  EXPECT_THAT(reasons, Contains(HasSubstr("CAP_SYS_RESOURCE")));
+}
+
+TEST(MakePlan, ACpuThatLacksAComponentIsRefused) {
+  HostFacts facts = some_machine();
+  facts.xsave = arch::XsaveLayout::from_leaves({}, 3);
+  const auto planned = plan_of("single", facts);
+  const std::string told =
+      planned ? testing::PrintToString(lines_of(planned->plan.refusals)) : planned.error().line();
+  EXPECT_THAT(told, HasSubstr("this CPU does not have"));
+}
+
+TEST(MakePlan, IsPrintedCallByCall) {
+  const auto planned = plan_of("single");
+  ASSERT_TRUE(planned.has_value()) << planned.error().line();
+  const std::string text = text_of(planned->plan);
+  EXPECT_THAT(text, HasSubstr(" mmap("));
+  EXPECT_THAT(text, HasSubstr("  # "));
+  EXPECT_THAT(text, HasSubstr(" go on\n"));
+  EXPECT_THAT(text, Not(HasSubstr("syscall ")));
+}
+
+TEST(MakePlan, IsTheSameEveryTime) {
+  const auto one = plan_of("nginx");
+  const auto two = plan_of("nginx");
+  ASSERT_TRUE(one.has_value() && two.has_value());
+  EXPECT_EQ(text_of(one->plan), text_of(two->plan));
+}
+
+}  // namespace
+}  // namespace img::plan
