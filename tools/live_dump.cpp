@@ -20,33 +20,28 @@ using dump::Afterwards;
 constexpr std::string_view kHelp =
     R"(live-dump: a running process and all below it, into a store
 
-usage: live-dump -t PID STORE [options]
-       live-dump --status
-
-The tree stands still, is written, and is killed once its image is committed and
-synced. If anything fails before that, all of it runs on. STORE is made if missing.
+usage: live-dump -t PID STORE [options]      (--status: what this host can do)
+It is killed once its image is committed; if anything fails before, it runs on.
 
   -t, --tree PID       the root of the tree
-  --as NAME            the image's name (default: SERIES-TIME)
-  --series S           its series (default: the program's name)
-  -R, --leave-running  do not kill; it stands still only for a snapshot, not the copy
-  -s, --leave-stopped  do not kill, but stop as by SIGSTOP
+  --as NAME, --series S  the image's name (default: SERIES-TIME), and its series
+  -R, --leave-running  it goes on, and stands still for a snapshot only
+  -s, --leave-stopped  it is left stopped, as by SIGSTOP
   --freeze-cgroup DIR  hold this cgroup still meanwhile
   --timeout D          how long stopping may take (default: 10s)
   -j, --shell-job      the root need not lead its session
-  --link-remap         give files that have lost their name a new one beside it
+  --link-remap         name files again whose name is gone while others are left
   --ghost-limit SIZE   largest deleted file to keep (default: 1MiB)
   --dedup              do not store pages again that the store has
   -n, --dry-run        say what speaks against it, and the size; write nothing
-  -o, --log FILE       what was done, and when
-  --status             what this host can do, and what is missing
+  -o, --log, --log-file FILE   what was done
   --json, -v, -q, -h, --version
   --parent, --track, --compress, --tcp-established: not in this version
 
 Examples:
-  live-dump -t 4711 web.store --as before-upgrade
-  live-dump -t 4711 web.store --leave-running --series nightly
   live-dump -t 4711 web.store --dry-run
+  live-dump -t 4711 web.store --leave-running --series nightly
+  live-dump -t 4711 web.store --as before-upgrade
 )";
 
 constexpr frame::ToolInfo kInfo = {"live-dump", "dump", kHelp};

@@ -24,9 +24,10 @@ std::string tasks_text(const dump::Outcome& outcome) {
 }
 
 std::string line_of(const dump::Request& request, const dump::Outcome& outcome) {
-  const std::string what = request.dry_run ? "would be stored" : request.store + "::" + outcome.name;
-  return what + ": " + tasks_text(outcome) + ", " + size_text(outcome.memory_bytes) +
-         ", frozen " + duration_text(outcome.stats.frozen_us * 1000);
+  const std::string what =
+      request.dry_run ? "would be stored" : request.store + "::" + outcome.name;
+  return what + ": " + tasks_text(outcome) + ", " + size_text(outcome.memory_bytes) + ", frozen " +
+         duration_text(outcome.stats.frozen_us * 1000);
 }
 
 void write_refusals(JsonWriter& json, const std::vector<Error>& refusals) {
@@ -81,10 +82,10 @@ void report_json(JsonWriter& json, const dump::Request& request, const dump::Out
 
 }  // namespace
 
-void report_outcome(frame::Call& call, const dump::Request& request,
-                    const dump::Outcome& outcome) {
+void report_outcome(frame::Call& call, const dump::Request& request, const dump::Outcome& outcome) {
   for (const Error& refusal : outcome.refusals) {
-    *call.streams.err << "live-dump" << ": " << escaped(refusal.line()) << '\n';
+    *call.streams.err << "live-dump"
+                      << ": " << escaped(refusal.line()) << '\n';
   }
   if (call.report.is_json()) {
     report_json(call.report.json(), request, outcome);
@@ -150,9 +151,9 @@ Result<int> report_status(frame::Call& call) {
     call.report.text() << "kernel " << escaped(names.release) << '\n';
     for (const dump::HostFeature& feature : features) {
       call.report.text() << (feature.is_there ? "yes  " : "no   ") << feature.name
-                         << (feature.is_there ? std::string()
-                                              : " (Linux " + feature.since + "): " +
-                                                    feature.without)
+                         << (feature.is_there
+                                 ? std::string()
+                                 : " (Linux " + feature.since + "): " + feature.without)
                          << '\n';
     }
   }

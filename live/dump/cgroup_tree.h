@@ -40,11 +40,11 @@ class CgroupTree {
   /// A directory, all that is in it, then its siblings: `/` comes before every other character.
   struct PathOrder {
     [[nodiscard]] bool operator()(const std::string& one, const std::string& other) const {
-      return std::lexicographical_compare(
-          one.begin(), one.end(), other.begin(), other.end(), [](char a, char b) {
-            return (a == '/' ? 0 : static_cast<unsigned char>(a)) <
-                   (b == '/' ? 0 : static_cast<unsigned char>(b));
-          });
+      return std::lexicographical_compare(one.begin(), one.end(), other.begin(), other.end(),
+                                          [](char a, char b) {
+                                            return (a == '/' ? 0 : static_cast<unsigned char>(a)) <
+                                                   (b == '/' ? 0 : static_cast<unsigned char>(b));
+                                          });
     }
   };
   using Directories = std::map<std::string, Directory, PathOrder>;
@@ -57,7 +57,7 @@ class CgroupTree {
       flatbuffers::FlatBufferBuilder& builder, Place& place, const std::string& above) const;
 
   std::string controllers_;
-  UniqueFd root_;  // of the hierarchy, or what is mounted of it
+  UniqueFd root_;        // of the hierarchy, or what is mounted of it
   std::string mounted_;  // the part of it that is mounted
   Directories directories_;
   bool is_threaded_ = false;

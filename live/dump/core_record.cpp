@@ -96,8 +96,7 @@ Result<Scheduling> scheduling_of(const ThreadView& thread, Remarks& remarks) {
 
 Result<Offset<schema::ThreadCoreEntry>> write_thread(FlatBufferBuilder& builder,
                                                      const ThreadView& thread,
-                                                     const ProcessFacts* leader,
-                                                     Remarks& remarks) {
+                                                     const ProcessFacts* leader, Remarks& remarks) {
   const pid_t tid = thread.tracee.tid();
   std::uint64_t robust_list = 0;
   std::size_t robust_bytes = 0;
@@ -110,9 +109,9 @@ Result<Offset<schema::ThreadCoreEntry>> write_thread(FlatBufferBuilder& builder,
   IMG_ASSIGN(const procfs::Stat stat, thread.dir.stat());
   IMG_ASSIGN(const auto pending, write_pending(builder, thread.tracee, false));
   const stack_t& stack = thread.facts.alternate_stack;
-  const auto sas = schema::CreateThreadSasEntry(
-      builder, reinterpret_cast<std::uint64_t>(stack.ss_sp), stack.ss_size,
-      static_cast<std::uint32_t>(stack.ss_flags));
+  const auto sas =
+      schema::CreateThreadSasEntry(builder, reinterpret_cast<std::uint64_t>(stack.ss_sp),
+                                   stack.ss_size, static_cast<std::uint32_t>(stack.ss_flags));
   const auto creds = write_creds(builder, thread);
   const auto comm = builder.CreateString(stat.comm);
   const auto rseq_entry =
@@ -166,9 +165,7 @@ arch::Registers as_recorded(arch::Registers registers) {
       registers.ax = registers.orig_ax;
       registers.ip -= 2;
       break;
-    case arch::Restart::restart_block:
-      registers.ax = static_cast<std::uint64_t>(-EINTR);
-      break;
+    case arch::Restart::restart_block: registers.ax = static_cast<std::uint64_t>(-EINTR); break;
   }
   return registers;
 }

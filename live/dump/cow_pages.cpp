@@ -66,8 +66,7 @@ Result<std::vector<trace::RemoteRange>> common_pages(const PagePlan& child,
     for (auto at = other; at != parent.spans.end() && at->address < span.end(); ++at) {
       const std::uint64_t end = std::min(at->end(), span.end());
       for (std::uint64_t from = std::max(at->address, span.address); from < end;) {
-        const std::size_t pages =
-            std::min<std::size_t>((end - from) / kPageBytes, kPagesAtOnce);
+        const std::size_t pages = std::min<std::size_t>((end - from) / kPageBytes, kPagesAtOnce);
         // A frame that is the parent's before and after we see it at the child was not moved and
         // given away in between.
         of_parent.read(from, pages, before);

@@ -24,8 +24,7 @@ Result<Destination> Destination::open(const DestinationOptions& options) {
   store::Sharing sharing;
   {
     IMG_ASSIGN(const store::Snapshot now, out.store_->snapshot());
-    IMG_ASSIGN(out.name_,
-               convert::base_name(*now, options.as, options.series, options.now_ns, 1));
+    IMG_ASSIGN(out.name_, convert::base_name(*now, options.as, options.series, options.now_ns, 1));
     IMG_ASSIGN(const bool taken, store::has_image(*now, out.name_));
     if (taken) {
       return fail(Fault::conflict, options.store + "::" + out.name_,
@@ -37,8 +36,8 @@ Result<Destination> Destination::open(const DestinationOptions& options) {
     }
   }
   draft.name = out.name_;
-  IMG_ASSIGN(out.image_, model::StoreImageWriter::begin(out.store_, draft,
-                                                        store::NameTaken::refuse, sharing));
+  IMG_ASSIGN(out.image_,
+             model::StoreImageWriter::begin(out.store_, draft, store::NameTaken::refuse, sharing));
   return out;
 }
 

@@ -15,7 +15,7 @@ namespace img::dump {
 
 struct DestinationOptions {
   std::string store;
-  std::string as;      // empty: SERIES-TIME
+  std::string as;  // empty: SERIES-TIME
   std::string series;
   std::uint64_t now_ns = 0;
   bool deduplicate = false;

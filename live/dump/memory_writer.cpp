@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: MIT
 #include "live/dump/memory_writer.h"
 
+#include <unistd.h>
 #include <algorithm>
 #include <cerrno>
 #include <map>
 #include <mutex>
 #include <optional>
 #include <thread>
-#include <unistd.h>
 
 #include "libimg/model/pagemap.h"
 #include "live/dump/cow_pages.h"
@@ -85,14 +85,15 @@ std::vector<Segment> split(const PagePlan& plan, const std::vector<RemoteRange>&
       }
       std::uint64_t end = span.end();
       if (next == common.end() || next->start >= end) {
-        out.push_back({at, end - at, 0, false});
+        out.push_back({at, end - at, 0, false, span.is_cloned});
       } else if (next->start > at) {
         end = next->start;
-        out.push_back({at, end - at, 0, false});
+        out.push_back({at, end - at, 0, false, span.is_cloned});
       } else {
         const Segment* theirs = segment_at(of_parent, at);
         end = std::min({end, next->start + next->bytes, theirs->address + theirs->bytes});
-        out.push_back({at, end - at, theirs->offset + (at - theirs->address), true});
+        out.push_back(
+            {at, end - at, theirs->offset + (at - theirs->address), true, span.is_cloned});
       }
       at = end;
     }
@@ -112,9 +113,11 @@ std::unique_ptr<PageSource> pages_of(int fd, std::uint64_t bytes) {
 
 Result<void> MemoryWriter::find_segments(std::size_t index) {
   PlacedSpace& space = spaces_[index];
-  const auto parent = std::find_if(
-      spaces_.begin(), spaces_.begin() + static_cast<std::ptrdiff_t>(index),
-      [&](const PlacedSpace& one) { return one.plan.pid != 0 && one.plan.pid == space.plan.parent; });
+  const auto parent =
+      std::find_if(spaces_.begin(), spaces_.begin() + static_cast<std::ptrdiff_t>(index),
+                   [&](const PlacedSpace& one) {
+                     return one.plan.pid != 0 && one.plan.pid == space.plan.parent;
+                   });
   if (space.plan.pid == 0 || parent == spaces_.begin() + static_cast<std::ptrdiff_t>(index)) {
     space.segments = split(space.plan, {}, {});
     return {};
@@ -125,34 +128,46 @@ Result<void> MemoryWriter::find_segments(std::size_t index) {
 }
 
 Result<void> MemoryWriter::place() {
+  // Offsets from the start of the room, whose size is not known before; a child's refer to these.
+  std::uint64_t bytes = 0;
   for (std::size_t i = 0; i < spaces_.size(); ++i) {
     IMG_TRY(find_segments(i));
-    // Offsets from the start of the room, which is not known yet; a child's refer to these.
     for (Segment& segment : spaces_[i].segments) {
       if (!segment.is_shared) {
-        segment.offset = to_copy_;
-        to_copy_ += segment.bytes;
+        segment.offset = bytes;
+        bytes += segment.bytes;
       }
+    }
+  }
+  if (bytes == 0) {
+    return {};
+  }
+  IMG_ASSIGN(const std::uint64_t room, image_.image().reserve(bytes, kPageBytes));
+  for (PlacedSpace& space : spaces_) {
+    for (Segment& segment : space.segments) {
+      segment.offset += room;
     }
   }
   return {};
 }
 
-std::vector<MemoryWriter::Piece> MemoryWriter::pieces() const {
+std::vector<MemoryWriter::Piece> MemoryWriter::pieces(Part part) const {
   std::vector<Piece> out;
   for (const PlacedSpace& space : spaces_) {
-    bool is_open = false;
+    std::uint64_t next = ~std::uint64_t{0};  // where the last piece ends
     for (const Segment& segment : space.segments) {
-      for (std::uint64_t done = 0; !segment.is_shared && done < segment.bytes;) {
-        if (!is_open || out.back().bytes == kPieceBytes) {
+      const bool is_wanted =
+          !segment.is_shared && (part == Part::all || segment.is_cloned == (part == Part::cloned));
+      for (std::uint64_t done = 0; is_wanted && done < segment.bytes;) {
+        if (segment.offset + done != next || out.back().bytes == kPieceBytes) {
           out.push_back({space.source.get(), {}, 0, segment.offset + done});
-          is_open = true;
         }
         Piece& piece = out.back();
         const std::uint64_t bytes = std::min(segment.bytes - done, kPieceBytes - piece.bytes);
         piece.ranges.push_back({segment.address + done, bytes});
         piece.bytes += bytes;
         done += bytes;
+        next = segment.offset + done;
       }
     }
   }
@@ -185,18 +200,11 @@ Result<void> MemoryWriter::copy_pieces(const std::vector<Piece>& pieces) {
   return {};
 }
 
-Result<void> MemoryWriter::copy(unsigned threads) {
-  if (to_copy_ > 0) {
-    IMG_ASSIGN(const std::uint64_t room, image_.image().reserve(to_copy_, kPageBytes));
-    for (PlacedSpace& space : spaces_) {
-      for (Segment& segment : space.segments) {
-        segment.offset += room;
-      }
-    }
-  }
-  const std::vector<Piece> all = pieces();
-  const auto wanted = static_cast<unsigned>(
-      std::clamp<std::uint64_t>(to_copy_ / kWorthAThread, 1, std::max(threads, 1U)));
+Result<void> MemoryWriter::copy(unsigned threads, Part part) {
+  const std::vector<Piece> all = pieces(part);
+  next_piece_ = 0;
+  const auto wanted = static_cast<unsigned>(std::clamp<std::uint64_t>(
+      all.size() / (kWorthAThread / kPieceBytes), 1, std::max(threads, 1U)));
   std::vector<Result<void>> results(wanted);
   const auto work = [&](unsigned which) {
     results[which] = copy_pieces(all);
@@ -223,10 +231,10 @@ Result<void> MemoryWriter::copy(unsigned threads) {
 Result<void> MemoryWriter::copy_deduplicated() {
   std::vector<std::byte> buffer(kPieceBytes);
   for (PlacedSpace& space : spaces_) {
-    for (const Segment& segment : space.segments) {
-      for (std::uint64_t done = 0; done < segment.bytes;) {
-        const std::uint64_t bytes = std::min<std::uint64_t>(segment.bytes - done, kPieceBytes);
-        const RemoteRange range{segment.address + done, bytes};
+    for (const PageSpan& span : space.plan.spans) {
+      for (std::uint64_t done = 0; done < span.bytes();) {
+        const std::uint64_t bytes = std::min<std::uint64_t>(span.bytes() - done, kPieceBytes);
+        const RemoteRange range{span.address + done, bytes};
         const std::span<std::byte> to = std::span(buffer).first(bytes);
         IMG_TRY(space.source->read({&range, 1}, to));
         const Bytes part = to;

@@ -20,15 +20,19 @@ struct Segment {
   std::uint64_t bytes = 0;
   std::uint64_t offset = 0;
   bool is_shared = false;  // what lies there is another space's, and written for that one
+  bool is_cloned = false;  // as PageSpan has it
 };
 
 /// A plan with the source of its pages, and in the end their places.
 struct PlacedSpace {
   PagePlan plan;
   std::unique_ptr<PageSource> source;
-  std::vector<Segment> segments;          // all pages of the spans, in order
+  std::vector<Segment> segments;         // all pages of the spans, in order
   std::vector<store::StoredRun> places;  // the same, where they were found by content
 };
+
+/// What is copied: everything, or first what a clone does not have, then the rest.
+enum class Part { all, not_cloned, cloned };
 
 class MemoryWriter {
  public:
@@ -40,9 +44,9 @@ class MemoryWriter {
   /// A page that a child still shares with its parent (the same frame at the same address, as
   /// after fork) is kept once. Of a stopped tree, before anything in it goes on.
   [[nodiscard]] Result<void> place();
-  /// Copies with up to `threads` threads.
-  [[nodiscard]] Result<void> copy(unsigned threads);
-  /// With content that other images of the store have already: those pages are not written again.
+  /// Copies with up to `threads` threads, after place().
+  [[nodiscard]] Result<void> copy(unsigned threads, Part part);
+  /// Instead of both: content other images of the store have already is not written again.
   [[nodiscard]] Result<void> copy_deduplicated();
   /// The pagemap records.
   [[nodiscard]] Result<void> finish();
@@ -55,7 +59,7 @@ class MemoryWriter {
     std::uint64_t offset = 0;  // in the pack
   };
   [[nodiscard]] Result<void> find_segments(std::size_t space);
-  [[nodiscard]] std::vector<Piece> pieces() const;
+  [[nodiscard]] std::vector<Piece> pieces(Part part) const;
   [[nodiscard]] Result<void> copy_pieces(const std::vector<Piece>& pieces);
   /// After so many bytes more.
   [[nodiscard]] Result<void> go_on(std::uint64_t bytes);
@@ -67,7 +71,6 @@ class MemoryWriter {
   std::atomic<std::uint64_t>* copied_;
   std::atomic<std::size_t> next_piece_ = 0;
   std::atomic<bool> failed_ = false;
-  std::uint64_t to_copy_ = 0;
 };
 
 /// Pages of a process.

@@ -37,7 +37,8 @@ Offset<schema::VmaEntry> write_vma(FlatBufferBuilder& builder, const Vma& from) 
 Offset<schema::AioRingEntry> write_ring(FlatBufferBuilder& builder, const Vma& vma) {
   const std::uint64_t bytes = vma.end - vma.start;
   const std::uint64_t events = (bytes - kAioRingHeadBytes) / kAioEventBytes;
-  return schema::CreateAioRingEntry(builder, vma.start, static_cast<std::uint32_t>((events - 2) / 2),
+  return schema::CreateAioRingEntry(builder, vma.start,
+                                    static_cast<std::uint32_t>((events - 2) / 2),
                                     static_cast<std::uint32_t>(bytes));
 }
 
@@ -59,9 +60,9 @@ Result<std::vector<std::uint64_t>> auxv_of(const trace::FrozenProcess& process) 
 
 }  // namespace
 
-Result<void> put_mm(DumpContext& context, FileCollector& files,
-                    const trace::FrozenProcess& process, const ProcessFacts& facts,
-                    const std::vector<Vma>& vmas, const std::vector<procfs::PageRun>& guards) {
+Result<void> put_mm(DumpContext& context, FileCollector& files, const trace::FrozenProcess& process,
+                    const ProcessFacts& facts, const std::vector<Vma>& vmas,
+                    const std::vector<procfs::PageRun>& guards) {
   IMG_ASSIGN(const std::uint32_t exe, files.path_file(process, PathWhat::exe));
   IMG_ASSIGN(const std::vector<std::uint64_t> auxv, auxv_of(process));
   FlatBufferBuilder& builder = context.records.begin();

@@ -42,19 +42,19 @@ std::uint64_t PagePlan::pages() const {
   return total;
 }
 
-void PagePlan::add(std::uint64_t start, std::uint64_t end, bool is_lazy) {
+void PagePlan::add(std::uint64_t start, std::uint64_t end, bool is_lazy, bool is_cloned) {
   if (start >= end) {
     return;
   }
-  if (!spans.empty() && spans.back().end() == start && spans.back().is_lazy == is_lazy) {
+  if (!spans.empty() && spans.back().end() == start && spans.back().is_lazy == is_lazy &&
+      spans.back().is_cloned == is_cloned) {
     spans.back().pages += (end - start) / kPageBytes;
   } else {
-    spans.push_back({start, (end - start) / kPageBytes, is_lazy});
+    spans.push_back({start, (end - start) / kPageBytes, is_lazy, is_cloned});
   }
 }
 
-Result<ScannedSpace> scan_space(const trace::FrozenProcess& process,
-                                const std::vector<Vma>& vmas) {
+Result<ScannedSpace> scan_space(const trace::FrozenProcess& process, const std::vector<Vma>& vmas) {
   ScannedSpace out;
   out.plan.file = {Kind::pagemap, static_cast<std::uint64_t>(process.pid())};
   out.plan.pid = process.pid();
@@ -84,7 +84,7 @@ Result<ScannedSpace> scan_space(const trace::FrozenProcess& process,
       if ((run.categories & guard) != 0) {
         out.guards.push_back(run);
       } else if (has_pages && (run.categories & (procfs::kPageFile | procfs::kPagePfnZero)) == 0) {
-        out.plan.add(run.start, run.end, vma.can_be_lazy());
+        out.plan.add(run.start, run.end, vma.can_be_lazy(), vma.is_cloned());
       }
     }
   }

@@ -17,6 +17,7 @@ struct PageSpan {
   std::uint64_t address = 0;  // or offset in the object
   std::uint64_t pages = 0;
   bool is_lazy = false;
+  bool is_cloned = false;  // a clone of the process has it too, as it is now
 
   [[nodiscard]] std::uint64_t bytes() const { return pages * procfs::kPageBytes; }
   [[nodiscard]] std::uint64_t end() const { return address + bytes(); }
@@ -39,7 +40,7 @@ struct PagePlan {
   std::uint64_t scanned = 0;  // pages that were looked at
 
   [[nodiscard]] std::uint64_t pages() const;
-  void add(std::uint64_t start, std::uint64_t end, bool is_lazy);
+  void add(std::uint64_t start, std::uint64_t end, bool is_lazy, bool is_cloned = false);
 };
 
 struct ScannedSpace {

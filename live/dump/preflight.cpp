@@ -97,8 +97,9 @@ Result<std::vector<Error>> reasons_against(const Preflight& asked) {
   if (stat.is_zombie()) {
     return fail(Fault::gone, name_of(stat), "dump", "it has ended already");
   }
-  std::vector<Error> out = trace::refusals_in_tree(asked.root);
-  if (!asked.shell_job && stat.session != stat.pid && !stat.is_kernel_thread()) {
+  std::vector<Error> out =
+      stat.is_kernel_thread() ? trace::refusals_of(root) : trace::refusals_in_tree(asked.root);
+  if (!asked.shell_job && stat.session != stat.pid && out.empty()) {
     out.push_back(state::refusal(state::Piece::shell_job, name_of(stat), {},
                                  "--shell-job, if the restore is given the terminal too"));
   }

@@ -54,8 +54,8 @@ class Batch {
   Result<void> check(pid_t tid, std::size_t from, const char* what) const {
     for (std::size_t i = from; i < records_.size(); ++i) {
       if (records_[i].result < 0) {
-        return fail(sys_error(static_cast<int>(-records_[i].result), "task " + std::to_string(tid),
-                              what));
+        return fail(
+            sys_error(static_cast<int>(-records_[i].result), "task " + std::to_string(tid), what));
       }
     }
     return {};
@@ -89,10 +89,9 @@ void add_signal_calls(Batch& batch, std::uint64_t at) {
     }
   }
   for (const int timer : {ITIMER_REAL, ITIMER_VIRTUAL, ITIMER_PROF}) {
-    batch.add(SYS_getitimer,
-              {static_cast<std::uint64_t>(timer), at + offsetof(ProcessAnswers, itimers) +
-                                                      static_cast<std::uint64_t>(timer) *
-                                                          sizeof(itimerval)});
+    batch.add(SYS_getitimer, {static_cast<std::uint64_t>(timer),
+                              at + offsetof(ProcessAnswers, itimers) +
+                                  static_cast<std::uint64_t>(timer) * sizeof(itimerval)});
   }
 }
 
@@ -190,8 +189,7 @@ Result<void> ask_leader(trace::FrozenProcess& process, const trace::RemoteMemory
 
 }  // namespace
 
-Result<ProcessFacts> ask_process(trace::FrozenProcess& process,
-                                 const trace::RemoteMemory& memory) {
+Result<ProcessFacts> ask_process(trace::FrozenProcess& process, const trace::RemoteMemory& memory) {
   ProcessFacts out;
   IMG_ASSIGN(out.timers, list_timers(process));
   IMG_TRY(ask_leader(process, memory, out));

@@ -54,7 +54,7 @@ class Session {
   [[nodiscard]] Result<bool> is_refused();
   [[nodiscard]] Result<void> freeze();
   [[nodiscard]] Result<void> write(TreeDump& dump);
-  [[nodiscard]] Result<void> copy(MemoryWriter& memory);
+  [[nodiscard]] Result<void> copy(MemoryWriter& memory, TreeDump& dump);
   [[nodiscard]] Result<void> take_snapshots(TreeDump& dump);
   [[nodiscard]] Result<void> end_tree();
   void count(TreeDump& dump);
@@ -132,12 +132,22 @@ void Session::put_header() {
   draft.provenance = flatbuffers::GetRoot<schema::Provenance>(provenance_.GetBufferPointer());
 }
 
-Result<void> Session::copy(MemoryWriter& memory) {
-  return request_.deduplicate ? memory.copy_deduplicated() : memory.copy(request_.threads);
+Result<void> Session::copy(MemoryWriter& memory, TreeDump& dump) {
+  if (request_.deduplicate) {
+    return memory.copy_deduplicated();
+  }
+  IMG_TRY(memory.place());
+  if (request_.afterwards != Afterwards::leave_running) {
+    return memory.copy(request_.threads, Part::all);
+  }
+  IMG_TRY(memory.copy(request_.threads, Part::not_cloned));
+  IMG_TRY(take_snapshots(dump));
+  IMG_TRY(memory.copy(request_.threads, Part::cloned));
+  snapshots_.reset();
+  return {};
 }
 
-// From here on the snapshots hold what the tree held, and it goes on. What they do not cover has
-// been copied before.
+// From here on the snapshots hold what the tree held, and it goes on.
 Result<void> Session::take_snapshots(TreeDump& dump) {
   IMG_ASSIGN(auto taken, Snapshots::take(tree_, dump.spaces()));
   if (!taken) {
@@ -155,12 +165,7 @@ Result<void> Session::write(TreeDump& dump) {
   model::StoreImageWriter& image = destination_->image();
   MemoryWriter memory(image, dump.spaces(), request_.stop, request_.copied);
   const Clock::time_point begin = Clock::now();
-  IMG_TRY(memory.place());
-  if (request_.afterwards == Afterwards::leave_running) {
-    IMG_TRY(take_snapshots(dump));
-  }
-  IMG_TRY(copy(memory));
-  snapshots_.reset();
+  IMG_TRY(copy(memory, dump));
   IMG_TRY(memory.finish());
   out_.stats.memory_us = microseconds_since(begin);
   IMG_TRY(dump.write_records(image));

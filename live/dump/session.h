@@ -32,7 +32,7 @@ struct Request {
   bool dry_run = false;
   bool deduplicate = false;
   unsigned threads = 1;
-  const std::atomic<int>* stop = nullptr;  // not 0: end as soon as possible
+  const std::atomic<int>* stop = nullptr;        // not 0: end as soon as possible
   std::atomic<std::uint64_t>* copied = nullptr;  // bytes of memory, for who watches
 };
 

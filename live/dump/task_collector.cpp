@@ -22,11 +22,11 @@ struct Namespace {
   const char* words;
 };
 constexpr Namespace kNamespaces[] = {
-    {"ns/pid", "process ids"},        {"ns/pid_for_children", "process ids, of its children"},
-    {"ns/net", "network"},            {"ns/ipc", "System V IPC"},
-    {"ns/uts", "host name"},          {"ns/mnt", "mounts"},
-    {"ns/user", "users"},             {"ns/cgroup", "cgroups"},
-    {"ns/time", "clocks"},            {"ns/time_for_children", "clocks, of its children"},
+    {"ns/pid", "process ids"}, {"ns/pid_for_children", "process ids, of its children"},
+    {"ns/net", "network"},     {"ns/ipc", "System V IPC"},
+    {"ns/uts", "host name"},   {"ns/mnt", "mounts"},
+    {"ns/user", "users"},      {"ns/cgroup", "cgroups"},
+    {"ns/time", "clocks"},     {"ns/time_for_children", "clocks, of its children"},
 };
 
 // CRIU numbers namespaces of the host in the order in which it looks at them.
@@ -67,8 +67,8 @@ Result<TaskCollector::Ids> TaskCollector::ids_of(pid_t pid) {
   IMG_ASSIGN(const ObjectIds::Found files, files_ids_.find(pid));
   out.files = files.id;
   out.has_new_files = files.is_new;
-  for (const auto& [ids, id] : {std::pair{&vm_, &out.vm}, std::pair{&fs_, &out.fs},
-                                std::pair{&sighand_, &out.sighand}}) {
+  for (const auto& [ids, id] :
+       {std::pair{&vm_, &out.vm}, std::pair{&fs_, &out.fs}, std::pair{&sighand_, &out.sighand}}) {
     IMG_ASSIGN(const ObjectIds::Found found, ids->find(pid));
     *id = found.id;
   }
@@ -156,11 +156,10 @@ void TaskCollector::put_tree() {
     auto& builder = context_.records.begin();
     const auto threads_at = builder.CreateVector(threads);
     const std::uint32_t parent = process.pid() == root ? 0 : number(process.stat.ppid);
-    context_.records.add(
-        Kind::pstree, 0,
-        schema::CreatePstreeEntry(builder, number(process.pid()), parent,
-                                  number(process.stat.process_group),
-                                  number(process.stat.session), threads_at));
+    context_.records.add(Kind::pstree, 0,
+                         schema::CreatePstreeEntry(builder, number(process.pid()), parent,
+                                                   number(process.stat.process_group),
+                                                   number(process.stat.session), threads_at));
   }
 }
 

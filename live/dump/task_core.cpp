@@ -23,8 +23,8 @@ template <class T>
 std::optional<T> number_in(const trace::FrozenProcess& process, const char* file, int base = 10) {
   const auto text = process.dir.read(file);
   T value{};
-  if (!text || std::from_chars(text->data(), text->data() + text->size(), value, base).ec !=
-                   std::errc{}) {
+  if (!text ||
+      std::from_chars(text->data(), text->data() + text->size(), value, base).ec != std::errc{}) {
     return std::nullopt;
   }
   return value;
@@ -33,8 +33,8 @@ std::optional<T> number_in(const trace::FrozenProcess& process, const char* file
 Offset<schema::ItimerEntry> write_itimer(FlatBufferBuilder& builder, const itimerval& timer) {
   const auto number = [](long value) { return static_cast<std::uint64_t>(value); };
   return schema::CreateItimerEntry(builder, number(timer.it_interval.tv_sec),
-                                   number(timer.it_interval.tv_usec),
-                                   number(timer.it_value.tv_sec), number(timer.it_value.tv_usec));
+                                   number(timer.it_interval.tv_usec), number(timer.it_value.tv_sec),
+                                   number(timer.it_value.tv_usec));
 }
 
 std::uint32_t notify_of(const procfs::PosixTimer& timer) {

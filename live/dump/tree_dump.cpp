@@ -25,8 +25,7 @@ FreezeClocks read_clocks() {
 }
 
 TreeDump::TreeDump(const DumpOptions& options, trace::FrozenTree& tree, const FreezeClocks& clocks)
-    : clocks_(clocks),
-      context_{options, tree, clocks_, records_, shared_memory_, remarks_} {}
+    : clocks_(clocks), context_{options, tree, clocks_, records_, shared_memory_, remarks_} {}
 
 Result<void> TreeDump::collect() {
   FileCollector files(context_);

@@ -8,11 +8,13 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
-#include <array>
 #include <bit>
 #include <cerrno>
 #include <cstdio>
+#include <set>
 #include <utility>
+
+#include "live/dump/mapping_rules.h"
 
 namespace img::dump {
 namespace {
@@ -39,10 +41,10 @@ constexpr FlagBit kMapFlags[] = {
     {VmFlag::droppable, kDroppable},
 };
 constexpr FlagBit kAdvice[] = {
-    {VmFlag::sequential, MADV_SEQUENTIAL},    {VmFlag::random, MADV_RANDOM},
-    {VmFlag::dont_copy, MADV_DONTFORK},       {VmFlag::dont_dump, MADV_DONTDUMP},
-    {VmFlag::mergeable, MADV_MERGEABLE},      {VmFlag::huge_page, MADV_HUGEPAGE},
-    {VmFlag::no_huge_page, MADV_NOHUGEPAGE},  {VmFlag::wipe_on_fork, kWipeOnFork},
+    {VmFlag::sequential, MADV_SEQUENTIAL},   {VmFlag::random, MADV_RANDOM},
+    {VmFlag::dont_copy, MADV_DONTFORK},      {VmFlag::dont_dump, MADV_DONTDUMP},
+    {VmFlag::mergeable, MADV_MERGEABLE},     {VmFlag::huge_page, MADV_HUGEPAGE},
+    {VmFlag::no_huge_page, MADV_NOHUGEPAGE}, {VmFlag::wipe_on_fork, kWipeOnFork},
 };
 
 bool is_path(const Mapping& mapping) {
@@ -95,7 +97,8 @@ class Lister {
 
   std::string where(const Mapping& mapping) const {
     char text[64];
-    std::snprintf(text, sizeof text, "mapping 0x%llx", static_cast<unsigned long long>(mapping.start));
+    std::snprintf(text, sizeof text, "mapping 0x%llx",
+                  static_cast<unsigned long long>(mapping.start));
     return text;
   }
   void refuse(state::Piece piece, const Mapping& mapping) {
@@ -137,26 +140,14 @@ class Lister {
     return vma;
   }
 
+  // A loss is told once for a process, a refusal for each mapping.
   void check(const SmapsMapping& from, const Vma& vma) {
-    if ((from.flags.has(VmFlag::io) || from.flags.has(VmFlag::pure_pfn)) && !vma.is(kVmaVvar) &&
-        !vma.is(kVmaFileShared)) {
-      refuse(state::Piece::device_memory, from.mapping);
-    }
-    if (from.flags.has(VmFlag::sealed) && !vma.is(kVmaVdso) && !vma.is(kVmaVvar) &&
-        !vma.is(kVmaVsyscall) && !lost_seal_) {
-      lost_seal_ = true;
-      context_.remarks.lose(state::Piece::sealed_mapping, name_of(process_));
-    }
-    if (from.flags.has(VmFlag::uffd_missing) || from.flags.has(VmFlag::uffd_minor) ||
-        from.flags.has(VmFlag::uffd_write_protect)) {
-      refuse(state::Piece::userfaultfd, from.mapping);
-    }
-    if (vma.is(kVmaShadowStack)) {
-      refuse(state::Piece::shadow_stack, from.mapping);
-    }
-    if (from.protection_key != 0 && !lost_key_) {
-      lost_key_ = true;
-      context_.remarks.lose(state::Piece::protection_key, name_of(process_));
+    for (const state::Piece piece : pieces_of(from, vma.status)) {
+      if (state::row(piece).fate == state::Fate::refused) {
+        refuse(piece, from.mapping);
+      } else if (lost_.insert(piece).second) {
+        context_.remarks.lose(piece, name_of(process_));
+      }
     }
   }
 
@@ -218,9 +209,7 @@ class Lister {
     constexpr mode_t kRead = 0400;
     constexpr mode_t kWrite = 0200;
     const mode_t mode = link_stat.st_mode & (kRead | kWrite);
-    vma.file_flags = mode == kWrite             ? O_WRONLY
-                     : mode == (kRead | kWrite) ? O_RDWR
-                                                : O_RDONLY;
+    vma.file_flags = mode == kWrite ? O_WRONLY : mode == (kRead | kWrite) ? O_RDWR : O_RDONLY;
     IMG_TRY(open(mapping, link));
     const struct stat& stat = known_.stat;
     vma.status |= kVmaRegular;
@@ -245,8 +234,8 @@ class Lister {
     const bool is_huge =
         ::fstatfs(known_.fd.get(), &fs) == 0 && static_cast<long>(fs.f_type) == kHugetlbMagic;
     if (is_huge) {
-      const auto size = static_cast<std::uint32_t>(std::countr_zero(
-          static_cast<std::uint64_t>(fs.f_bsize)));
+      const auto size =
+          static_cast<std::uint32_t>(std::countr_zero(static_cast<std::uint64_t>(fs.f_bsize)));
       vma.flags |= MAP_HUGETLB | (size << kHugetlbShift);
     }
     if (is_huge && !mapping.shared && mapping.path.starts_with("/anon_hugepage")) {
@@ -271,8 +260,7 @@ class Lister {
   const trace::FrozenProcess& process_;
   UniqueFd map_files_;
   Known known_;
-  bool lost_seal_ = false;
-  bool lost_key_ = false;
+  std::set<state::Piece> lost_;
   std::vector<Vma> out_;
 };
 
@@ -284,6 +272,13 @@ bool Vma::has_pages() const {
   }
   const bool is_private = is(kVmaRegular) && (is(kVmaAnonPrivate) || is(kVmaFilePrivate));
   return (is_private && end <= kUserEnd) || is(kVmaAioRing) || is(kVmaShadowStack);
+}
+
+// The end of the vdso is where calls are made from meanwhile.
+bool Vma::is_cloned() const {
+  constexpr std::uint64_t kNotCloned =
+      (std::uint64_t{1} << MADV_DONTFORK) | (std::uint64_t{1} << kWipeOnFork);
+  return !is(kVmaVdso) && !is(kVmaAioRing) && (advice.value_or(0) & kNotCloned) == 0;
 }
 
 bool Vma::can_be_lazy() const {

@@ -48,6 +48,8 @@ struct Vma {
   [[nodiscard]] bool has_pages() const;
   /// All of its pages, whatever the page tables say.
   [[nodiscard]] bool has_all_pages() const { return is(kVmaVdso) || is(kVmaAioRing); }
+  /// A child gets it at fork, as it is.
+  [[nodiscard]] bool is_cloned() const;
   /// Could be filled in when first touched.
   [[nodiscard]] bool can_be_lazy() const;
 };

@@ -86,9 +86,7 @@ INSTANTIATE_TEST_SUITE_P(Tools, Help,
                                          Tool{img_diff, "img-convert dump web.store --as redis"},
                                          Tool{img_merge, "img-convert dump/. web.store --as redis"},
                                          Tool{img_gc, "img-convert dump web.store"},
-                                         Tool{img_show, "true"}),
-                                         Tool{img_convert, "true"}, Tool{img_show, "true"},
-                                         Tool{live_restore, nullptr}),
+                                         Tool{img_show, "true"}, Tool{live_restore, nullptr}),
                          [](const auto& tool) {
                            std::string name(tool.param.make()->info().name);
                            std::ranges::replace(name, '-', '_');
