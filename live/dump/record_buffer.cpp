@@ -5,6 +5,12 @@
 
 namespace img::dump {
 
+RecordBuffer::~RecordBuffer() {
+  for (const std::function<void()>& undo : undo_) {
+    undo();
+  }
+}
+
 void RecordBuffer::keep(Kind kind, std::uint64_t id, std::vector<Bytes> payload) {
   const Bytes made = std::as_bytes(std::span(builder_.GetBufferPointer(), builder_.GetSize()));
   bytes_ += made.size();
@@ -26,6 +32,7 @@ Result<void> RecordBuffer::write(model::RecordSink& sink) {
       IMG_TRY(sink.record(record));
     }
   }
+  undo_.clear();
   files_.clear();
   bytes_ = 0;
   return {};

@@ -6,7 +6,9 @@
 #include <flatbuffers/flatbuffers.h>
 
 #include <cstdint>
+#include <functional>
 #include <map>
+#include <memory>
 #include <vector>
 
 #include "libimg/model/record.h"
@@ -18,6 +20,8 @@ using model::Kind;
 class RecordBuffer {
  public:
   RecordBuffer() { builder_.ForceDefaults(true); }
+  RecordBuffer(const RecordBuffer&) = delete;
+  ~RecordBuffer();
 
   /// Emptied, with defaults forced as the format wants them. For one record.
   [[nodiscard]] flatbuffers::FlatBufferBuilder& begin() {
@@ -32,6 +36,11 @@ class RecordBuffer {
     builder_.Finish(root);
     keep(kind, id, std::move(payload));
   }
+
+  /// What payloads are borrowed from: lives as long as this.
+  void keep_alive(std::shared_ptr<const void> owner) { owners_.push_back(std::move(owner)); }
+  /// Undoes what was done outside for the sake of these records, if they are never written.
+  void undo_if_unwritten(std::function<void()> undo) { undo_.push_back(std::move(undo)); }
 
   [[nodiscard]] bool has(Kind kind, std::uint64_t id) const {
     return files_.count(model::FileKey{kind, id}) != 0;
@@ -51,6 +60,8 @@ class RecordBuffer {
   flatbuffers::FlatBufferBuilder builder_;
   std::map<model::FileKey, std::vector<Message>> files_;
   std::uint64_t bytes_ = 0;
+  std::vector<std::shared_ptr<const void>> owners_;
+  std::vector<std::function<void()>> undo_;
 };
 
 }  // namespace img::dump

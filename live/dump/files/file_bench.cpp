@@ -5,7 +5,9 @@
 
 namespace img::dump {
 
-FileBench::FileBench(DumpContext& context) : context_(context) {
+FileBench::FileBench(DumpContext& context)
+    : context_(context), payloads_(std::make_shared<PayloadMemory>()) {
+  context.records.keep_alive(payloads_);
   for (const trace::FrozenProcess& process : context.tree.processes) {
     members_.insert(process.pid());
   }

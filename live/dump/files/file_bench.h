@@ -3,6 +3,7 @@
 // refused and what is lost. Knows no kind.
 #pragma once
 
+#include <memory>
 #include <set>
 #include <span>
 #include <vector>
@@ -38,7 +39,7 @@ class FileBench {
   [[nodiscard]] bool is_member(pid_t pid) const { return members_.contains(pid); }
   [[nodiscard]] SharedMemory& shared_memory() { return context_.shared_memory; }
   [[nodiscard]] RecordBuffer& records() { return context_.records; }
-  [[nodiscard]] PayloadMemory& payloads() { return payloads_; }
+  [[nodiscard]] PayloadMemory& payloads() { return *payloads_; }
   /// Of this process's own mount namespace.
   [[nodiscard]] Result<std::span<const procfs::Mount>> mounts();
   [[nodiscard]] std::vector<DescriptorTable>& tables() { return tables_; }
@@ -74,7 +75,7 @@ class FileBench {
   flatbuffers::FlatBufferBuilder* builder_ = nullptr;  // as begun last
   std::set<pid_t> members_;
   std::uint32_t next_id_ = 1;
-  PayloadMemory payloads_;
+  std::shared_ptr<PayloadMemory> payloads_;  // the records keep it too
   std::vector<procfs::Mount> mounts_;
   std::vector<DescriptorTable> tables_;
 };

@@ -45,9 +45,13 @@ class FileCollector::Work {
 
   Result<std::uint32_t> path_file(const trace::FrozenProcess& process, PathWhat what);
   Result<std::uint32_t> by_path(OpenFile file, FileKind& kind);
+  /// 0 for one that was not seen before. A program maps the same few files again and again.
+  std::uint32_t known_path(const struct stat& stat, const std::string& link) const {
+    const auto found = by_path_.find({stat.st_dev, stat.st_ino, link});
+    return found == by_path_.end() ? 0 : found->second;
+  }
   Result<void> descriptors(const trace::FrozenProcess& process, std::uint32_t files_id);
   Result<void> finish();
-  void keep_links() { regular_.keep_links(); }
 
   FileKind& kind_of_mapping(bool is_memfd) { return is_memfd ? *memfds_ : regular_; }
 
@@ -170,6 +174,9 @@ Result<std::uint32_t> FileCollector::path_file(const trace::FrozenProcess& proce
 
 Result<std::uint32_t> FileCollector::mapped_file(const trace::FrozenProcess& process,
                                                  const MappedFile& mapped) {
+  if (const std::uint32_t known = work_->known_path(*mapped.stat, mapped.mapping->path)) {
+    return known;
+  }
   UniqueFd fd(::fcntl(mapped.fd, F_DUPFD_CLOEXEC, 0));
   if (!fd.is_open()) {
     return fail(sys_error(errno, process.dir.name(), "dup"));
@@ -185,10 +192,6 @@ Result<void> FileCollector::descriptors(trace::FrozenProcess& process, std::uint
 
 Result<void> FileCollector::finish() {
   return work_->finish();
-}
-
-void FileCollector::keep_links() {
-  work_->keep_links();
 }
 
 }  // namespace img::dump

@@ -42,9 +42,6 @@ class FileCollector {
   [[nodiscard]] Result<void> descriptors(trace::FrozenProcess& process, std::uint32_t files_id);
   /// What can only be said when all files are known: remaps, queues, locks, memfd inodes.
   [[nodiscard]] Result<void> finish();
-  /// The image that needs the links made beside deleted names is committed: they stay. Otherwise
-  /// they go with this.
-  void keep_links();
 
  private:
   class Work;

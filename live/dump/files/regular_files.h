@@ -15,8 +15,6 @@ class RegularFiles final : public FileKind {
   [[nodiscard]] bool recognises(const OpenFile& file) const override;
   [[nodiscard]] Result<void> collect(OpenFile& file, std::uint32_t id) override;
 
-  void keep_links() { remaps_.keep_links(); }
-
  private:
   Remaps remaps_;
 };

@@ -35,12 +35,6 @@ pid_t pid_in(std::string_view link) {
 
 }  // namespace
 
-Remaps::~Remaps() {
-  for (const std::string& link : links_) {
-    ::unlink(link.c_str());
-  }
-}
-
 void Remaps::add_remap(std::uint32_t id, std::uint32_t stand_in, schema::RemapType type) {
   auto& builder = bench_.builder();
   bench_.records().add(Kind::remap_fpath, 0,
@@ -141,7 +135,7 @@ Result<void> Remaps::add_link(const OpenFile& file, std::uint32_t id, const std:
     folder.resize(folder.rfind('/'));
   }
   if (!bench_.options().dry_run) {
-    links_.push_back(link);
+    bench_.records().undo_if_unwritten([link] { ::unlink(link.c_str()); });
   }
   auto& builder = bench_.builder();
   const auto owner = owner_entry(builder, {});

@@ -16,12 +16,9 @@ class Remaps {
  public:
   explicit Remaps(FileBench& bench) : bench_(bench) {}
   Remaps(const Remaps&) = delete;
-  /// Takes the links away again, unless the image that needs them was kept.
-  ~Remaps();
 
   /// The path to record for `file`, whose id is `id`; empty where it is refused.
   [[nodiscard]] Result<std::string> path_for(const OpenFile& file, std::uint32_t id);
-  void keep_links() { links_.clear(); }
 
  private:
   [[nodiscard]] Result<bool> is_mounted_here(const OpenFile& file);
@@ -33,7 +30,6 @@ class Remaps {
 
   FileBench& bench_;
   std::map<std::pair<std::uint64_t, std::uint64_t>, std::uint32_t> known_ghosts_;
-  std::vector<std::string> links_;
 };
 
 /// The records of one deleted file.

@@ -228,7 +228,27 @@ TEST(OpenFiles, LinkRemap) {
   ASSERT_NE(link, nullptr);
   const std::string path = link->reg()->name()->str();
   EXPECT_EQ(path, folder / ("link_remap." + std::to_string(link->id())).c_str());
-  EXPECT_NE(::access(path.c_str(), F_OK), 0) << "nobody has kept the image, so the link goes";
+  struct stat linked {};
+  ASSERT_EQ(::stat(path.c_str(), &linked), 0);
+  EXPECT_EQ(linked.st_nlink, 2U) << "this one and \"other\"";
+}
+
+TEST(OpenFiles, WhatIsNotWrittenIsUndone) {
+  int undone = 0;
+  {
+    dump::RecordBuffer records;
+    records.undo_if_unwritten([&] { ++undone; });
+  }
+  EXPECT_EQ(undone, 1);
+  {
+    class Nowhere final : public model::RecordSink {
+      Result<void> record(const model::Record& /*record*/) override { return {}; }
+    } nowhere;
+    dump::RecordBuffer records;
+    records.undo_if_unwritten([&] { ++undone; });
+    ASSERT_TRUE(records.write(nowhere).has_value());
+  }
+  EXPECT_EQ(undone, 1);
 }
 
 TEST(OpenFiles, LinkRemapNeedsOption) {
