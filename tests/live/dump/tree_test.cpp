@@ -12,7 +12,9 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cstdio>
 #include <fstream>
+#include <map>
 
 #include "live/dump/mapping_rules.h"
 #include "live/dump/preflight.h"
