@@ -157,7 +157,7 @@ Things sockets_of(Subject& subject) {
   return things;
 }
 
-Things mappings_of(Subject& subject, std::uint32_t pid) {
+Things mappings_in(Subject& subject, std::uint32_t pid) {
   Things things;
   if (!subject.has({Kind::mm, pid})) {
     return things;
@@ -220,7 +220,7 @@ void compare_sockets(const Pair& pair, const Tell& tell) {
 
 void compare_mappings(const Pair& pair, const Tell& tell) {
   for (const std::uint32_t pid : pair.pids()) {
-    compare_things(mappings_of(pair.before, pid), mappings_of(pair.after, pid), pid,
+    compare_things(mappings_in(pair.before, pid), mappings_in(pair.after, pid), pid,
                    Section::mappings, tell);
   }
 }
