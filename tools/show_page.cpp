@@ -53,7 +53,7 @@ PageOut::PageOut(frame::Call& call) {
   }
   page_ = std::make_unique<show::TextPage>(
       [&out = call.report.text()](std::string_view piece) { out << piece; },
-      show::TextStyle{call.streams.out_is_terminal, call.streams.color});
+      show::TextStyle{call.streams.unicode, call.streams.color});
 }
 
 Result<int> finish(const show::Subject& subject, frame::Call& call, int exit_code) {

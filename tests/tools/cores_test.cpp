@@ -1,19 +1,16 @@
 // SPDX-License-Identifier: MIT
 // Cores against the images they are made of, and against gdb.
 #include <elf.h>
-#include <fcntl.h>
-#include <sys/stat.h>
 
 #include <cstdlib>
 #include <fstream>
-#include <map>
 #include <nlohmann/json.hpp>
 #include <regex>
 
 #include "libimg/convert/open_image.h"
 #include "libimg/model/address_space.h"
 #include "libimg/model/process_tree.h"
-#include "tests/tools/json_doc.h"
+#include "tests/tools/elf_core.h"
 #include "tests/tools/scratch.h"
 #include "tools/tools.h"
 
@@ -23,76 +20,10 @@ namespace {
 namespace fs = std::filesystem;
 using frame::ToolRun;
 
-/// A core as its headers say it is.
-class Elf {
- public:
-  explicit Elf(const std::string& text) : text_(text) {
-    const auto head = get<Elf64_Ehdr>(0);
-    EXPECT_EQ(head.e_type, ET_CORE);
-    for (unsigned at = 0; at < head.e_phnum; ++at) {
-      const auto segment = get<Elf64_Phdr>(head.e_phoff + at * sizeof(Elf64_Phdr));
-      if (segment.p_type == PT_LOAD) {
-        EXPECT_LE(segment.p_offset + segment.p_filesz, text_.size());
-        EXPECT_EQ(segment.p_offset % 4096, 0U);
-        EXPECT_TRUE(loads_.empty() ||
-                    loads_.back().p_vaddr + loads_.back().p_memsz <= segment.p_vaddr);
-        loads_.push_back(segment);
-      } else {
-        read_notes(text_.substr(segment.p_offset, segment.p_filesz));
-      }
-    }
-  }
-
-  /// Nothing where the core has none.
-  [[nodiscard]] std::optional<std::string> memory(std::uint64_t address, std::size_t size) const {
-    for (const Elf64_Phdr& load : loads_) {
-      if (load.p_vaddr <= address && address + size <= load.p_vaddr + load.p_filesz) {
-        return text_.substr(load.p_offset + (address - load.p_vaddr), size);
-      }
-    }
-    return std::nullopt;
-  }
-  [[nodiscard]] const std::vector<Elf64_Phdr>& loads() const { return loads_; }
-  [[nodiscard]] const std::vector<std::pair<unsigned, std::string>>& notes() const {
-    return notes_;
-  }
-  [[nodiscard]] std::vector<std::uint32_t> threads() const {
-    std::vector<std::uint32_t> found;
-    for (const auto& [type, content] : notes_) {
-      if (type == NT_PRSTATUS) {
-        found.push_back(load<std::uint32_t>(content.data() + 32));
-      }
-    }
-    return found;
-  }
-  [[nodiscard]] std::string note(unsigned type) const {
-    const auto found = std::ranges::find(notes_, type, [](const auto& one) { return one.first; });
-    return found == notes_.end() ? "" : found->second;
-  }
-
- private:
-  template <class T>
-  [[nodiscard]] T get(std::size_t at) const {
-    return load<T>(text_.substr(at, sizeof(T)).data());
-  }
-  void read_notes(const std::string& notes) {
-    for (std::size_t at = 0; at < notes.size();) {
-      const auto head = load<Elf64_Nhdr>(notes.substr(at, sizeof(Elf64_Nhdr)).data());
-      at += sizeof head + round_up(head.n_namesz, 4);
-      notes_.emplace_back(head.n_type, notes.substr(at, head.n_descsz));
-      at += round_up(head.n_descsz, 4);
-    }
-  }
-
-  std::string text_;
-  std::vector<Elf64_Phdr> loads_;
-  std::vector<std::pair<unsigned, std::string>> notes_;
-};
-
 /// Every page that the image and its parents have is in the core, as it is.
 class Compared : public model::MemorySink {
  public:
-  Compared(const Elf& elf, std::uint64_t shift) : elf_(elf), shift_(shift) {}
+  Compared(const ElfCore& elf, std::uint64_t shift) : elf_(elf), shift_(shift) {}
   Result<void> memory(std::uint64_t address, Bytes bytes) override {
     for (std::size_t at = 0; at < bytes.size(); at += 4096) {
       const auto there = elf_.memory(address + shift_ + at, 4096);
@@ -107,7 +38,7 @@ class Compared : public model::MemorySink {
   std::uint64_t different = 0;
 
  private:
-  const Elf& elf_;
+  const ElfCore& elf_;
   std::uint64_t shift_;
 };
 
@@ -150,7 +81,7 @@ TEST_P(Cores, HoldAllMemoryAndThreads) {
       continue;
     }
     ++cores;
-    const Elf elf(text_of(name));
+    const ElfCore elf(text_of(name));
     const auto threads = tree->threads(process);
     EXPECT_EQ(elf.threads(), std::vector<std::uint32_t>(threads.begin(), threads.end()));
     Compared own(elf, 0);
@@ -181,6 +112,20 @@ INSTANTIATE_TEST_SUITE_P(Dumps, Cores, testing::ValuesIn(dumps()), [](const auto
   return std::regex_replace(name.param, std::regex("[^a-z]"), "_");
 });
 
+std::uint64_t number(const nlohmann::json& text) {
+  return std::stoull(text.get<std::string>(), nullptr, 16);
+}
+std::string hex_text(std::uint64_t number) {
+  std::ostringstream text;
+  text << "0x" << std::hex << number;
+  return text.str();
+}
+
+struct Range {
+  std::uint64_t begin = 0;
+  std::uint64_t end = 0;
+};
+
 class Core : public Scratch {
  protected:
   static ToolRun convert(std::vector<std::string> arguments) {
@@ -206,7 +151,7 @@ TEST_F(Core, GdbReadsThreadsRegistersAndMemory) {
     const std::string name = entry.path().string();
     const std::string pid = name.substr(name.rfind('.') + 1);
     const ToolRun shown = run(img_show(), {dump("zoo"), "records", "core-" + pid});
-    const Elf elf(text_of(name));
+    const ElfCore elf(text_of(name));
     const std::string text = gdb(
         name, {"info threads", "printf \"ip=%#lx sp=%#lx top=%#lx\\n\", $rip, $rsp, *(long*)$rsp",
                "info auxv"});
@@ -228,6 +173,68 @@ TEST_F(Core, GdbReadsThreadsRegistersAndMemory) {
     EXPECT_NE(text.find("AT_SYSINFO_EHDR"), text.npos) << text;
     EXPECT_EQ(text.find("warning: core"), text.npos) << text;
   }
+}
+
+// No 32-bit program is among the dumps: one of 64 bits, with its stack moved below 4 GiB.
+TEST_F(Core, ThirtyTwoBitTasksGetTheirOwnForm) {
+  ASSERT_EQ(convert({dump("single"), "json", "--to", "json"}).exit, 0);
+  std::string pid;
+  for (const auto& entry : fs::directory_iterator("json")) {
+    const std::string name = entry.path().filename().string();
+    if (name.starts_with("mm-")) {
+      pid = name.substr(3, name.find('.') - 3);
+    }
+  }
+  const auto edit = [&](const std::string& kind, const auto& change) {
+    const std::string path = "json/" + kind + "-" + pid + ".img.json";
+    nlohmann::json file = nlohmann::json::parse(text_of(path));
+    change(file["entries"]);
+    std::ofstream(path) << file.dump();
+  };
+  std::uint64_t sp = 0;
+  std::uint64_t shift = 0;  // downward
+  edit("core", [&](nlohmann::json& entries) {
+    nlohmann::json& regs = entries[0]["thread_info"]["gpregs"];
+    sp = number(regs["sp"]);
+  });
+  Range stack;
+  edit("mm", [&](nlohmann::json& entries) {
+    for (nlohmann::json& vma : entries[0]["vmas"]) {
+      stack = {number(vma["start"]), number(vma["end"])};
+      if (stack.begin <= sp && sp < stack.end) {
+        shift = stack.end - 0xfffd0000U;
+        vma["start"] = hex_text(stack.begin - shift);
+        vma["end"] = hex_text(stack.end - shift);
+        break;
+      }
+    }
+  });
+  edit("core", [&](nlohmann::json& entries) {
+    nlohmann::json& regs = entries[0]["thread_info"]["gpregs"];
+    regs["mode"] = "COMPAT";
+    regs["sp"] = hex_text(sp - shift);
+    regs["ip"] = "0x8049123";
+  });
+  edit("pagemap", [&](nlohmann::json& entries) {
+    for (std::size_t at = 1; at < entries.size(); ++at) {
+      const std::uint64_t address = number(entries[at]["vaddr"]);
+      if (stack.begin <= address && address < stack.end) {
+        entries[at]["vaddr"] = hex_text(address - shift);
+      }
+    }
+  });
+  const ToolRun done = convert({"json", "narrow", "--to", "core"});
+  ASSERT_EQ(done.exit, 0) << done.err;
+  ASSERT_EQ(convert({dump("single"), "wide", "--to", "core"}).exit, 0);
+  EXPECT_EQ(text_of("narrow/core." + pid)[EI_CLASS], ELFCLASS32);
+  const auto top = ElfCore(text_of("wide/core." + pid)).memory(sp, 4);
+  ASSERT_TRUE(top);
+  std::ostringstream wanted;
+  wanted << std::hex << "ip=0x8049123 sp=0x" << sp - shift << " top=0x"
+         << load<std::uint32_t>(top->data());
+  const std::string text =
+      gdb("narrow/core." + pid, {"printf \"ip=%#x sp=%#x top=%#x\\n\", $eip, $esp, *(int*)$esp"});
+  EXPECT_NE(text.find(wanted.str()), text.npos) << wanted.str() << '\n' << text;
 }
 
 TEST_F(Core, OnlyTheProcessesAskedFor) {
