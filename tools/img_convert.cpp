@@ -27,9 +27,8 @@ becomes NAME.1 ... NAME.n in a store, and 1/ ... n/ elsewhere.
   --as NAME      its name in a store (default: SERIES-TIME)
   --series S     its series (default: of the container, else the root program)
   --from KIND    what SRC must be
-  --to KIND      what to make: store, criu, archive, json or core (one ELF per
-                 process) (default: what DST is, or its suffix: .store .tar
-                 .tar.gz .tar.zst .json)
+  --to KIND      store, criu, archive, json, or core: one ELF per process
+                 (default: as DST is, or .store .tar .tar.gz .tar.zst .json)
   --pid P        of core: only this process (repeated)
   --flatten      a chain as one image without a parent
   --force        replace a file, or a name in a store

@@ -24,7 +24,7 @@ is a store, a CRIU directory, an archive, a JSON directory, or a folder of them.
 Pages that the store has are referred to. Images that it has are left alone.
 
   --into STORE   where to
-  --flatten      make NAME an image without parent, or NEW beside it; images that
+  --flatten      make NAME an image without parent, or NEW beside it; those that
                  have NAME as parent keep the old one, which then has no name
   -i NAME        the image of the one store that is given
   --as NAME      its name (default: as it was, else SERIES-TIME)

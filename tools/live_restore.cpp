@@ -28,10 +28,10 @@ usage: live-restore STORE [-i NAME] [options]
 
   -i NAME            this image of the store; else its newest
   -D DIR             a CRIU image directory instead of a store
-  -d , --detach      leave it running and end; else wait, and end as its root ends
+  -d , --detach      leave it running; else wait, and end as its root ended
   --pidfile F        the root's pid; -S , --sibling: it is a child of our parent
   -r DIR, --root     file names of the image are looked up below DIR
-  --inherit-fd N:WHAT   our descriptor N for fd[N], pipe:[I], socket:[I] or a path
+  --inherit-fd N:WHAT   our descriptor N for fd[N], pipe:[I], socket:[I], a path
   --ignore RULE[:GLOB], --truncate PATH   pass over what would be refused
   -j , --shell-job   a root that leads no session becomes part of ours
   --memory copy, --keep-link-remaps, --plan (say every call), -o FILE, --log

@@ -52,6 +52,9 @@ TEST_P(Corrupt, IsRefusedInOneLineOrCarriedUnchanged) {
   } else {
     EXPECT_FALSE(kUnreadable.contains(variant.code)) << variant.name;
     EXPECT_EQ(convert({"new.store", "out", "--to", "criu"}).exit, 0);
+    if (fs::is_regular_file(image)) {
+      return;  // an archive holds more than a directory; its own tests compare it
+    }
     const bool is_chain = fs::exists("out/1");
     EXPECT_EQ(difference(is_chain ? fs::path(image).parent_path().string() : image, "out"), "");
   }

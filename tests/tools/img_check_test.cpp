@@ -90,9 +90,11 @@ TEST_F(ImgCheck, IgnoresRulesWhereAsked) {
 }
 
 TEST_F(ImgCheck, JsonIsDocumented) {
-  expect_documented("img-check",
-                    {check({"--json", dump("zoo"), "missing", corrupt("truncated", "bad")}),
-                     check({"--json", "--list-rules"}), check({"--json", "--explain", "PST-1"})});
+  expect_documented(
+      "img-check",
+      {check({"--json", dump("zoo"), "missing", corrupt("truncated", "bad")}),
+       check({"--json", "--host", std::string(STASIS_FIXTURES) + "/archives/podman.tar.zst"}),
+       check({"--json", "--list-rules"}), check({"--json", "--explain", "PST-1"})});
 }
 
 }  // namespace

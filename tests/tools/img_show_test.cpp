@@ -147,8 +147,8 @@ TEST_F(ImgShow, SharedMemoryIsPartOfAProcess) {
   EXPECT_NE(dumped.out.find("55 64 77"), std::string::npos) << dumped.out;
 
   // As much as the object has, and none of it as the process's own.
-  for (const json& mapping :
-       json_of({dump("zoo"), "mems", "--pid", "22827"})["mems"]["processes"].front()["mappings"]) {
+  const json mems = json_of({dump("zoo"), "mems", "--pid", "22827"});
+  for (const json& mapping : mems["mems"]["processes"].front()["mappings"]) {
     if (mapping["start"] == "0x12000000") {
       EXPECT_EQ(mapping["shared_present"], 8192);
       EXPECT_EQ(mapping["present"], 0);

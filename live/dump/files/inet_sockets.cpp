@@ -254,6 +254,7 @@ class InetSockets final : public FileKind {
                               Listed& one = sockets[head.idiag_inode];
                               one.state = head.idiag_state;
                               std::memcpy(one.peer.data(), head.id.idiag_dst, 16);
+                              one.peer_port = ntohs(head.id.idiag_dport);
                               const auto shut = attributes.find(INET_DIAG_SHUTDOWN);
                               if (shut != attributes.end() && !shut->second.empty()) {
                                 one.shutdown = std::to_integer<std::uint32_t>(shut->second[0]);
@@ -265,6 +266,7 @@ class InetSockets final : public FileKind {
       socket.shutdown = one.shutdown;
       socket.state = one.state;
       std::copy_n(one.peer.begin(), socket.peer.words.size(), socket.peer.words.begin());
+      socket.peer.port = one.peer_port;  // getpeername(2) does not tell once it is shut down
     }
     return {};
   }
@@ -317,6 +319,7 @@ class InetSockets final : public FileKind {
     std::uint32_t state = 0;
     std::uint32_t shutdown = 0;
     std::array<std::uint32_t, 4> peer{};
+    std::uint16_t peer_port = 0;
   };
   std::map<std::pair<int, std::uint32_t>, std::map<std::uint32_t, Listed>> lists_;
 };

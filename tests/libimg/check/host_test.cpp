@@ -30,7 +30,7 @@ class MadeUp {
     system("proc/filesystems", "nodev\ttmpfs\nnodev\tproc\n");
     system(
         "proc/self/cgroup",
-        "9:cpu,cpuacct:/\n8:blkio:/\n7:cpuset:/\n6:devices:/\n5:freezer:/\n4:memory:/\n3:pids:/\n"
+        "10:name=systemd:/\n9:cpu,cpuacct:/\n8:blkio:/\n7:cpuset:/\n6:devices:/\n5:freezer:/\n4:memory:/\n3:pids:/\n"
         "2:name=zdtmtst:/\n1:name=zdtmtst.defaultroot:/\n0::/\n");
     machine.kernel = 0x601;
     machine.xfeatures = 0xff;
