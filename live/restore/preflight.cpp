@@ -11,13 +11,26 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <chrono>
 
 #include "libimg/base/text.h"
 #include "libimg/base/unique_fd.h"
+#include "live/procfs/proc_dir.h"
 #include "live/restore/build_id.h"
 
 namespace img::restore {
 namespace {
+
+constexpr std::chrono::seconds kReapTime{5};
+
+bool is_zombie(pid_t pid) {
+  const Result<procfs::ProcDir> dir = procfs::ProcDir::open(pid);
+  if (!dir) {
+    return false;
+  }
+  const Result<procfs::Stat> stat = dir->stat();
+  return stat && stat->is_zombie();
+}
 
 class Preflight {
  public:
@@ -60,6 +73,11 @@ void Preflight::refuse(const std::string& rule, const std::string& path, std::st
 void Preflight::ask(const plan::FreePid& expected) {
   const auto pid = static_cast<pid_t>(expected.pid);
   const std::string entry = "/proc/" + std::to_string(pid);
+  // One that has ended keeps its pid until its parent has reaped it, and pid 1 takes its time.
+  const auto limit = std::chrono::steady_clock::now() + kReapTime;
+  while (is_zombie(pid) && std::chrono::steady_clock::now() < limit) {
+    ::usleep(10'000);
+  }
   const bool is_there = ::access(entry.c_str(), F_OK) == 0;
   if (is_there || ::kill(-pid, 0) == 0 || errno == EPERM) {
     reasons_.push_back(make_error(Fault::conflict, "pid " + std::to_string(pid), "in use",
