@@ -163,6 +163,12 @@ Slot FileContext::own_descriptor(int fd) {
                        "take live-restore's own descriptor " + std::to_string(fd));
 }
 
+void FileContext::put_in_place(TaskFd at, Slot opened) {
+  builder->call(at.actor, SYS_dup3, {opened, at.fd, at.closes_on_exec ? O_CLOEXEC : 0},
+                "descriptor " + std::to_string(at.fd));
+  builder->call(at.actor, SYS_close, {opened}, "close it");
+}
+
 void FileContext::copy_payload(Slot file, const model::RecordKey& record, std::uint64_t offset,
                                std::string what) {
   builder->step(CopyPayload{file, record, offset, std::move(what)});

@@ -130,6 +130,9 @@ class FileContext {
   /// Own descriptor `fd` of live-restore, as a slot.
   [[nodiscard]] Slot own_descriptor(int fd);
 
+  /// The file that a call of the task has opened becomes its recorded descriptor.
+  void put_in_place(TaskFd at, Slot opened);
+
   /// The record's payload is `bytes` long; kAppend writes it where the file stands.
   void copy_payload(Slot file, const model::RecordKey& record, std::uint64_t offset,
                     std::string what);

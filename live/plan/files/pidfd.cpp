@@ -37,8 +37,7 @@ class Pidfds final : public KindPlanner {
     const std::string name = "pidfd of " + std::to_string(entry.nspid());
     const Slot opened =
         builder.call(at.actor, SYS_pidfd_open, {entry.nspid(), entry.flags() & kFlags}, name);
-    builder.call(at.actor, SYS_dup3, {opened, at.fd, at.closes_on_exec ? O_CLOEXEC : 0}, name);
-    builder.call(at.actor, SYS_close, {opened}, "close it");
+    context.put_in_place(at, opened);
     return {};
   }
 

@@ -69,9 +69,7 @@ class RegularFiles final : public KindPlanner {
       builder.call(at.actor, SYS_lseek, {opened, entry.pos(), SEEK_SET},
                    "position in " + escaped(name));
     }
-    builder.call(at.actor, SYS_dup3, {opened, at.fd, at.closes_on_exec ? O_CLOEXEC : 0},
-                 "descriptor " + std::to_string(at.fd));
-    builder.call(at.actor, SYS_close, {opened}, "close it");
+    context.put_in_place(at, opened);
     return {};
   }
 

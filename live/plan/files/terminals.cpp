@@ -139,9 +139,7 @@ class Terminals final : public KindPlanner {
           at.actor, SYS_openat,
           {AT_FDCWD, builder.text("/dev/tty"), entry.flags() & (O_ACCMODE | O_NONBLOCK)},
           "open /dev/tty");
-      builder.call(at.actor, SYS_dup3, {opened, at.fd, at.closes_on_exec ? O_CLOEXEC : 0},
-                   "descriptor " + std::to_string(at.fd));
-      builder.call(at.actor, SYS_close, {opened}, "close it");
+      context.put_in_place(at, opened);
       return {};
     }
     const Terminal& terminal = found->second;

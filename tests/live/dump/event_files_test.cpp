@@ -24,18 +24,6 @@ using model::Kind;
 using schema::FdTypes;
 using state::Piece;
 
-const schema::FileEntry& file(const Collected& collected, int number, FdTypes type) {
-  const auto* entry = collected.file(number);
-  if (entry == nullptr || entry->type() != type) {
-    ADD_FAILURE() << "descriptor " << number << ": " << collected.failure();
-    for (const Error& one : collected.refusals()) {
-      ADD_FAILURE() << one.line();
-    }
-    std::abort();
-  }
-  return *entry;
-}
-
 TEST(OpenFiles, Eventfd) {
   const Opener opener([] {
     ::eventfd(7, EFD_NONBLOCK);

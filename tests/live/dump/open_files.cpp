@@ -2,6 +2,7 @@
 #include "tests/live/dump/open_files.h"
 
 #include <fcntl.h>
+#include <gtest/gtest.h>
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -127,6 +128,18 @@ bool Collected::loses(state::Piece piece) const {
     }
   }
   return false;
+}
+
+const schema::FileEntry& file(const Collected& collected, int number, schema::FdTypes type) {
+  const auto* entry = collected.file(number);
+  if (entry == nullptr || entry->type() != type) {
+    ADD_FAILURE() << "descriptor " << number << ": " << collected.failure();
+    for (const Error& one : collected.refusals()) {
+      ADD_FAILURE() << one.line();
+    }
+    std::abort();
+  }
+  return *entry;
 }
 
 }  // namespace img::live_test

@@ -73,4 +73,7 @@ class Collected {
   std::string failure_;
 };
 
+/// The file behind a descriptor; the test ends where it was not collected as one of this type.
+const schema::FileEntry& file(const Collected& collected, int number, schema::FdTypes type);
+
 }  // namespace img::live_test
