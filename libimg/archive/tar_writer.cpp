@@ -6,6 +6,7 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <memory>
 #include <vector>
 
@@ -18,17 +19,25 @@ namespace {
 constexpr std::size_t kBlock = 512;
 
 struct FreeWriter {
-  void operator()(struct archive* a) const {
-    ::archive_write_fail(a);  // the end of an archive is not wanted
-    ::archive_write_free(a);
-  }
+  void operator()(struct archive* a) const { ::archive_write_free(a); }
 };
 struct FreeEntry {
   void operator()(archive_entry* entry) const { ::archive_entry_free(entry); }
 };
 
-la_ssize_t append(struct archive* /*writer*/, void* to, const void* bytes, std::size_t size) {
-  static_cast<std::string*>(to)->append(static_cast<const char*>(bytes), size);
+// What the writer makes, until it is whole: closing would add the content, as zeros, and an end.
+struct Head {
+  std::string bytes;
+  bool is_whole = false;
+};
+
+la_ssize_t append(struct archive* writer, void* to, const void* bytes, std::size_t size) {
+  Head& head = *static_cast<Head*>(to);
+  if (head.is_whole) {
+    ::archive_set_error(writer, ECANCELED, "only the head is wanted");
+    return -1;
+  }
+  head.bytes.append(static_cast<const char*>(bytes), size);
   return static_cast<la_ssize_t>(size);
 }
 
@@ -60,7 +69,7 @@ bool is_zeros(Bytes bytes) {
 }  // namespace
 
 Result<std::string> make_head(const Member& member) {
-  std::string head;
+  Head head;
   const std::unique_ptr<struct archive, FreeWriter> writer(::archive_write_new());
   const std::unique_ptr<archive_entry, FreeEntry> entry(::archive_entry_new());
   if (writer == nullptr || entry == nullptr) {
@@ -75,7 +84,8 @@ Result<std::string> make_head(const Member& member) {
     return fail(Fault::unsupported, member.path, "cannot be a member of a tar",
                 why == nullptr ? "" : why);
   }
-  return head;
+  head.is_whole = true;
+  return std::move(head.bytes);
 }
 
 Result<void> TarWriter::begin(const Member& member, Bytes head) {
