@@ -10,6 +10,7 @@ namespace img::tools {
 
 [[nodiscard]] std::unique_ptr<frame::Program> img_check();
 [[nodiscard]] std::unique_ptr<frame::Program> img_convert();
+[[nodiscard]] std::unique_ptr<frame::Program> img_diff();
 [[nodiscard]] std::unique_ptr<frame::Program> img_merge();
 [[nodiscard]] std::unique_ptr<frame::Program> img_gc();
 [[nodiscard]] std::unique_ptr<frame::Program> img_show();

@@ -33,6 +33,7 @@ constexpr std::array kRooms = {
     Room{"libimg/core/", 6},
     Room{"libimg/merge/", 6},
     Room{"libimg/gc/", 6},
+    Room{"libimg/diff/", 7},
     Room{"libimg/convert/", 7},
     Room{"tools/frame/", 8},
     Room{"tools/live_", kLive + 5},

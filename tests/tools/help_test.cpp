@@ -83,6 +83,7 @@ TEST_P(Help, EndsWithThreeExamplesThatRun) {
 INSTANTIATE_TEST_SUITE_P(Tools, Help,
                          testing::Values(Tool{img_check, "img-convert dump web.store --as redis"},
                                          Tool{img_convert, "true"},
+                                         Tool{img_diff, "img-convert dump web.store --as redis"},
                                          Tool{img_merge, "img-convert dump/. web.store --as redis"},
                                          Tool{img_gc, "img-convert dump web.store"},
                                          Tool{img_show, "true"}, Tool{live_restore, nullptr}),
