@@ -7,6 +7,7 @@
 #include "tools/frame/arguments.h"
 #include "tools/frame/progress.h"
 #include "tools/gc_collection.h"
+#include "tools/gc_left_files.h"
 #include "tools/gc_report.h"
 #include "tools/source_options.h"
 #include "tools/tools.h"
@@ -18,18 +19,21 @@ constexpr std::string_view kHelp =
     R"(img-gc: drop images by policy, and what no image needs
 
 usage: img-gc STORE|FOLDER [options]
+       img-gc --link-remaps SRC... [--root DIR] [-n|--yes]
 
 Without options only what no image needs goes, never an image. What a kept image
 needs of a dropped parent moves into it. Exit code: 1 refused (pinned, needed).
 
-  --delete NAME      drop this image (again and again)
+  --delete NAME      drop this image
   --keep-last N      keep the newest N of each series, drop the others
   --keep-within D    keep what is at most D older than the newest of its series
   --series S         judge only this series
   --pin NAME, --unpin NAME   a pinned image is never dropped
   -n  --dry-run      say what would go, why, and how many bytes
   --compact          also make packs and database as small as can be
-  --yes              of a folder of images: remove the paths that are listed
+  --link-remaps      links and ghosts that dumps left on file systems: list them
+  --root DIR         where the tree's root directory is
+  --yes              remove what is listed, in a folder or with --link-remaps
   --json, -v, -q, -h, --version
 
 Examples:
@@ -60,7 +64,7 @@ class ImgGc : public frame::Program {
   [[nodiscard]] Result<int> collect_folder(const convert::Source& folder,
                                            const gc::Options& options, frame::Call& call);
 
-  std::string source_;
+  std::vector<std::string> sources_;
   std::vector<std::string> delete_;
   std::string keep_last_;
   std::string keep_within_;
@@ -70,11 +74,13 @@ class ImgGc : public frame::Program {
   bool dry_run_ = false;
   bool compact_ = false;
   bool yes_ = false;
+  bool link_remaps_ = false;
+  std::string root_;
   bool is_refusal_ = false;
 };
 
 void ImgGc::declare(CLI::App& app) {
-  app.add_option("STORE", source_)->required();
+  app.add_option("STORE", sources_)->required();
   frame::add_repeated(app, "--delete", delete_);
   app.add_option("--keep-last", keep_last_);
   app.add_option("--keep-within", keep_within_);
@@ -83,6 +89,8 @@ void ImgGc::declare(CLI::App& app) {
   frame::add_repeated(app, "--unpin", unpin_);
   app.add_flag("-n,--dry-run", dry_run_);
   app.add_flag("--compact", compact_);
+  app.add_flag("--link-remaps", link_remaps_);
+  app.add_option("--root", root_);
   app.add_flag("--yes", yes_);
 }
 
@@ -150,11 +158,20 @@ Result<int> ImgGc::collect_folder(const convert::Source& folder, const gc::Optio
 }
 
 Result<int> ImgGc::run(frame::Call& call) {
+  if (link_remaps_) {
+    return collect_left_files({sources_, root_, dry_run_, yes_}, call);
+  }
+  if (sources_.size() != 1 || !root_.empty()) {
+    return frame::usage_error(kInfo, sources_.size() != 1 ? "more than one STORE" : "--root",
+                              "is for --link-remaps");
+  }
   IMG_ASSIGN(gc::Options options, this->options());
-  IMG_ASSIGN(const convert::Source source, convert::recognise(source_, source_options("", call)));
+  IMG_ASSIGN(const convert::Source source,
+             convert::recognise(sources_.front(), source_options("", call)));
   if (source.form == convert::Form::store) {
     if (!source.image.empty()) {
-      return frame::usage_error(kInfo, source_, "a store is collected as a whole: --delete NAME");
+      return frame::usage_error(kInfo, source.place(),
+                                "a store is collected as a whole: --delete NAME");
     }
     return collect_store(source.path, std::move(options), call);
   }

@@ -103,6 +103,49 @@ TEST_F(ImgGc, AFolderIsListedAndOnlyWithYesRemoved) {
   EXPECT_TRUE(fs::exists("f/s"));
 }
 
+// The dump names /tmp/corpus/run/zoo/link_remap.17; here it is below a root of ours.
+TEST_F(ImgGc, LinkRemapsAreRemovedIfTheyAreWhatTheImageMeans) {
+  const std::string folder = "root/tmp/corpus/run/zoo";
+  const ToolRun none = gc({"--link-remaps", dump("zoo"), "--root", "."});
+  EXPECT_EQ(none.exit, 0) << none.err;
+  EXPECT_NE(none.out.find("nothing is left"), std::string::npos) << none.out;
+  fs::create_directories(folder);
+  const ToolRun all = gc({"--link-remaps", dump("zoo"), "--root", "root", "--json"});
+  std::uint64_t size = 0;
+  std::string name;
+  const auto parsed = nlohmann::json::parse(all.out);
+  for (const auto& file : parsed["files"]) {
+    if (file["kind"] == "link") {
+      name = "root" + file["path"].get<std::string>();
+    }
+  }
+  ASSERT_FALSE(name.empty()) << all.out;
+  const auto listed = [&](const char* action) {
+    const ToolRun done = gc({"--link-remaps", dump("zoo"), "--root", "root", "-v"});
+    EXPECT_EQ(done.exit, 0) << done.err;
+    return done.out.find(std::string(action) + " ") != std::string::npos &&
+           done.out.find(name) != std::string::npos;
+  };
+  EXPECT_TRUE(listed("missing"));
+  fs::create_symlink("/etc/passwd", name);
+  EXPECT_TRUE(listed("keep"));
+  fs::remove(name);
+  std::ofstream(folder + "/other") << std::string(size, 'x');
+  fs::permissions(folder + "/other", fs::perms(0644));
+  fs::create_hard_link(folder + "/other", name);
+  // Whatever mode and size the dump had: one of these is what it means.
+  const ToolRun dry = gc({"--link-remaps", dump("zoo"), "--root", "root", "--yes", "-n"});
+  EXPECT_EQ(dry.exit, 0) << dry.err;
+  EXPECT_TRUE(fs::exists(name));
+  // A directory on the way that is a link: nothing behind it is touched.
+  fs::rename(folder, "elsewhere");
+  fs::create_directory_symlink(fs::absolute("elsewhere"), folder);
+  const ToolRun through = gc({"--link-remaps", dump("zoo"), "--root", "root", "--yes"});
+  EXPECT_EQ(through.exit, 0) << through.err;
+  EXPECT_NE(through.out.find("a link is on the way"), std::string::npos) << through.out;
+  EXPECT_TRUE(fs::exists("elsewhere/other"));
+}
+
 TEST_F(ImgGc, JsonIsDocumented) {
   import("zoo", "a");
   import("zoo", "b");
@@ -112,6 +155,11 @@ TEST_F(ImgGc, JsonIsDocumented) {
   EXPECT_NE(runs[0].out.find("00112233445566778899aabbccddeeff"), std::string::npos);
   runs.push_back(gc({"web.store", "--json", "--keep-last", "1", "--compact"}));
   runs.push_back(gc({dump("chain-snapshots"), "--json", "--keep-last", "1"}));
+  fs::create_directories("root/tmp/corpus/run/zoo");
+  std::ofstream("root/tmp/corpus/run/zoo/ghost.cr.1.ghost") << "half";
+  fs::permissions("root/tmp/corpus/run/zoo/ghost.cr.1.ghost", fs::perms(0644));
+  runs.push_back(gc({"--link-remaps", dump("zoo"), "--root", "root", "--json", "--yes"}));
+  EXPECT_FALSE(fs::exists("root/tmp/corpus/run/zoo/ghost.cr.1.ghost"));
   runs.push_back(gc({"missing", "--json"}));
   nlohmann::json unfinished = nlohmann::json::parse(runs[0].out);
   unfinished["unfinished"].push_back({{"name", "dead"}});  // tests/libimg/gc makes a real one
