@@ -25,12 +25,12 @@ constexpr std::size_t kNameBytes = 96;
 
 // Read by a signal handler: `end` is set last and cleared first.
 struct Slot {
-  std::atomic<std::uintptr_t> begin;
-  std::atomic<std::uintptr_t> end;
-  std::array<char, kNameBytes> name;
+  std::atomic<std::uintptr_t> begin = 0;
+  std::atomic<std::uintptr_t> end = 0;
+  std::array<char, kNameBytes> name{};
 };
 
-std::array<Slot, kSlots> slots;
+constinit std::array<Slot, kSlots> slots{};  // or each start would write to all of them
 std::atomic<int> slots_used = 0;
 std::mutex free_mutex;
 std::vector<int> free_slots;  // returned ones; guarded by free_mutex
