@@ -13,6 +13,7 @@
 #include <mutex>
 #include <vector>
 
+#include "libimg/base/sync.h"
 #include "libimg/base/text.h"
 
 namespace img {
@@ -209,9 +210,7 @@ Result<StagedDirectory> StagedDirectory::create(const std::string& place) {
 }
 
 Result<void> StagedDirectory::commit() {
-  if (::syncfs(fd()) != 0) {
-    return fail(sys_error(errno, escaped(place_->place()), "sync"));
-  }
+  IMG_TRY(sync_tree(fd(), escaped(place_->place())));
   return place_->rename(was_empty_ ? 0 : RENAME_NOREPLACE);
 }
 

@@ -231,6 +231,7 @@ Result<Outcome> write_store(const std::vector<ImageReader*>& levels, const Desti
   {
     store::StoreOptions store_options;
     store_options.place = destination.path;
+    store_options.is_staged = true;
     IMG_ASSIGN(std::shared_ptr<const store::Store> store,
                store::Store::create(staged.path(), std::move(store_options)));
     IMG_ASSIGN(outcome, write_levels(store, levels, options, false));

@@ -255,6 +255,7 @@ Result<std::vector<Joined>> unite(const std::vector<Source>& sources, const std:
   {
     store::StoreOptions store_options;
     store_options.place = path;
+    store_options.is_staged = true;
     IMG_ASSIGN(std::shared_ptr<const store::Store> store,
                store::Store::create(staged.path(), std::move(store_options)));
     IMG_ASSIGN(all, unite_into(std::move(store), sources, options));

@@ -206,7 +206,7 @@ Result<bool> Rewrite::copy() {
     }
   }
   IMG_ASSIGN(sealed_, new_->seal());
-  IMG_TRY(sync_file(store_->packs(), store_->place() + "/packs"));
+  IMG_TRY(new_->sync());
   return true;
 }
 

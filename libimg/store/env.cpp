@@ -160,8 +160,8 @@ Result<void> Env::create_files(const UniqueFd& fd, const std::string& place) {
 }
 
 Result<std::shared_ptr<Env>> Env::open(const UniqueFd& fd, const std::string& path,
-                                       const std::string& place,
-                                       std::chrono::milliseconds deadline) {
+                                       const std::string& place, std::chrono::milliseconds deadline,
+                                       bool is_staged) {
   IMG_TRY(check_file_system(fd.get(), place));
   std::unique_lock lock(opened_mutex);
   IMG_ASSIGN(struct stat status, stat_database(fd.get(), place));
@@ -181,6 +181,7 @@ Result<std::shared_ptr<Env>> Env::open(const UniqueFd& fd, const std::string& pa
 
   std::shared_ptr<Env> env(new Env);
   env->place_ = place;
+  env->is_staged_ = is_staged;
   IMG_ASSIGN(env->openers_lock_, open_regular(fd.get(), "lock", O_RDONLY, place + "/lock"));
   IMG_TRY(lock_file(env->openers_lock_.get(), LockMode::shared, deadline, place, "open store"));
   // A compaction that we waited for has put another file in its place.
@@ -219,7 +220,8 @@ Result<void> Env::make_handle() {
 Result<void> Env::start(const std::string& path, bool without_locks) {
   IMG_TRY(make_handle());
   const unsigned flags = MDB_NOTLS | (writable_ ? 0U : unsigned{MDB_RDONLY}) |
-                         (without_locks ? unsigned{MDB_NOLOCK} : 0U);
+                         (without_locks ? unsigned{MDB_NOLOCK} : 0U) |
+                         (is_staged_ ? unsigned{MDB_NOSYNC} : 0U);
   int rc = ENOMEM;
   for (std::uint64_t bytes = map_bytes(); rc == ENOMEM && bytes >= (1U << 20); bytes /= 2) {
     // A failed mdb_env_open leaves the handle fit for nothing but closing.

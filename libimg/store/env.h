@@ -29,11 +29,13 @@ inline constexpr unsigned kMaxReaders = 4096;
 class Env {
  public:
   /// The database in the directory `fd` whose path is `path`; `place` is what errors call the
-  /// store. Dead readers are cleared. Writable where the files are.
+  /// store. Dead readers are cleared. Writable where the files are. `is_staged`: commits are not
+  /// synced; of an environment that is open already, the first one's wish counts.
   [[nodiscard]] static Result<std::shared_ptr<Env>> open(const UniqueFd& fd,
                                                          const std::string& path,
                                                          const std::string& place,
-                                                         std::chrono::milliseconds deadline);
+                                                         std::chrono::milliseconds deadline,
+                                                         bool is_staged = false);
   /// The two files, empty, in a directory that has neither.
   [[nodiscard]] static Result<void> create_files(const UniqueFd& fd, const std::string& place);
 
@@ -65,6 +67,7 @@ class Env {
   MDB_env* env_ = nullptr;
   unsigned table_ = 0;
   bool writable_ = false;
+  bool is_staged_ = false;
   std::string place_;
   dev_t device_ = 0;
   ino_t inode_ = 0;

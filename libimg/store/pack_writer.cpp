@@ -10,6 +10,7 @@
 #include "libimg/base/assert.h"
 #include "libimg/base/file.h"
 #include "libimg/base/file_lock.h"
+#include "libimg/base/sync.h"
 #include "libimg/store/pack_file.h"
 
 namespace img::store {
@@ -154,10 +155,13 @@ Result<PackWriter::Sealed> PackWriter::seal() {
   IMG_ASSERT(buffered_ == 0 && written_ == size_);
   Hasher128 hashes;
   IMG_TRY(digest_hashes(hashes));
-  IMG_TRY(sync_file(file_.get(), thing_));
-  IMG_TRY(sync_file(hash_file_.get(), thing_));
   const Hash128 digest = hashes.finish();
   return Sealed{size_, {digest.hi, digest.lo}};
+}
+
+Result<void> PackWriter::sync() const {
+  const std::array files{file_.get(), hash_file_.get(), packs_};
+  return sync_files(files, thing_);
 }
 
 }  // namespace img::store

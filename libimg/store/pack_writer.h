@@ -49,8 +49,10 @@ class PackWriter {
     std::uint64_t bytes = 0;
     Id hashes_digest;
   };
-  /// Nothing is appended after this. Both files are on stable storage; the directory is not yet.
+  /// Nothing is appended after this.
   [[nodiscard]] Result<Sealed> seal();
+  /// Both files and their names are on stable storage.
+  [[nodiscard]] Result<void> sync() const;
   /// The commit that refers to the pack is done: the files stay.
   void keep() { keep_ = true; }
 

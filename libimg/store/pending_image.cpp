@@ -294,7 +294,9 @@ Result<void> PendingImage::commit() {
   PackWriter::Sealed sealed;
   if (pack_->size() != 0) {
     IMG_ASSIGN(sealed, pack_->seal());
-    IMG_TRY(sync_file(store_->packs(), store_->place() + "/packs"));
+    if (!store_->is_staged()) {
+      IMG_TRY(pack_->sync());
+    }
   }
   IMG_ASSIGN(const auto txn, store_->write());
   IMG_TRY(enter(*txn));

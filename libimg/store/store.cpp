@@ -43,11 +43,13 @@ Result<std::shared_ptr<const Store>> Store::create(const std::string& path, Stor
     IMG_ASSIGN(const UniqueFd directory, make_directory(path, place));
     IMG_ASSIGN(const UniqueFd packs, create_directory(directory.get(), "packs", place + "/packs"));
     IMG_TRY(Env::create_files(directory, place));
-    IMG_ASSIGN(auto env, Env::open(directory, path, place, options.deadline));
+    IMG_ASSIGN(auto env, Env::open(directory, path, place, options.deadline, options.is_staged));
     IMG_ASSIGN(auto txn, WriteTxn::begin(env, packs.get(), options.deadline));
     IMG_TRY(put_format(*txn));
     IMG_TRY(txn->commit());
-    IMG_TRY(sync_file(directory.get(), place));
+    if (!options.is_staged) {
+      IMG_TRY(sync_file(directory.get(), place));
+    }
   }
   return open(path, std::move(options));
 }
@@ -61,7 +63,8 @@ Result<std::shared_ptr<const Store>> Store::open(const std::string& path, StoreO
   }
   IMG_ASSIGN(store->directory_, open_directory(AT_FDCWD, path, place));
   IMG_ASSIGN(store->packs_, open_directory(store->directory_.get(), "packs", place + "/packs"));
-  IMG_ASSIGN(store->env_, Env::open(store->directory_, path, place, store->options_.deadline));
+  IMG_ASSIGN(store->env_, Env::open(store->directory_, path, place, store->options_.deadline,
+                                    store->options_.is_staged));
   IMG_ASSIGN(const Snapshot now, store->snapshot());
   IMG_ASSIGN(store->format_, get_format(*now));
   return std::shared_ptr<const Store>(std::move(store));

@@ -25,6 +25,8 @@ struct StoreOptions {
   std::string place;
   /// How long to wait for another writer, or for a compaction.
   std::chrono::milliseconds deadline{30'000};
+  /// Nothing is synced: it is new, and who stages it syncs the whole before it gets its name.
+  bool is_staged = false;
 };
 
 using Snapshot = std::shared_ptr<const ReadTxn>;
@@ -44,6 +46,7 @@ class Store {
   [[nodiscard]] int packs() const { return packs_.get(); }
   [[nodiscard]] const FormatHeader& format() const { return format_; }
   [[nodiscard]] bool is_writable() const { return env_->is_writable(); }
+  [[nodiscard]] bool is_staged() const { return options_.is_staged; }
 
   /// A sealed pack, mapped; the same one for all who hold it.
   [[nodiscard]] Result<std::shared_ptr<const PackReader>> pack(const Id& id,

@@ -16,6 +16,7 @@ Result<Destination> Destination::open(const DestinationOptions& options) {
       return fail(Fault::denied, options.store, "write", "it is open for reading only");
     }
   } else {
+    store_options.is_staged = true;
     IMG_ASSIGN(out.staged_, StagedDirectory::create(options.store));
     IMG_ASSIGN(out.store_, store::Store::create(out.staged_->path(), store_options));
   }
