@@ -33,8 +33,10 @@ class SignalWatch {
     for (const int number : {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2}) {
       sigaddset(&set_, number);
     }
-    // Blocked in every thread that comes after.
-    pthread_sigmask(SIG_BLOCK, &set_, nullptr);
+    // Blocked in every thread that comes after; SIGCHLD, for those who wait for it.
+    sigset_t blocked = set_;
+    sigaddset(&blocked, SIGCHLD);
+    pthread_sigmask(SIG_BLOCK, &blocked, nullptr);
     std::thread([this] { watch(); }).detach();
   }
 
