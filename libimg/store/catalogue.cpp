@@ -174,12 +174,20 @@ Result<bool> has_image(const Txn& txn, std::string_view name) {
   return found.has_value();
 }
 
-Result<std::vector<ImageRow>> children_of(const Txn& txn, const Id& id) {
-  IMG_ASSIGN(auto rows, list_images(txn));
-  std::erase_if(rows, [&](const ImageRow& row) {
-    return row.header->parent() == nullptr || Id::of(*row.header->parent()) != id;
-  });
-  return rows;
+Result<std::optional<std::string>> child_of(const Store& store, const Txn& txn, const Id& id) {
+  IMG_ASSIGN(const auto rows, list_images(txn));
+  for (const ImageRow& row : rows) {
+    if (row.header->parent() != nullptr && Id::of(*row.header->parent()) == id) {
+      return std::optional(std::string(row.name()));
+    }
+  }
+  IMG_ASSIGN(const auto pending, pending_images(store, txn));
+  for (const Pending& image : pending) {
+    if (image.in_use && image.parent == id) {
+      return std::optional(image.name);
+    }
+  }
+  return std::optional<std::string>();
 }
 
 Result<std::vector<PackRow>> list_packs(const Txn& txn) {

@@ -38,8 +38,9 @@ struct ImageRow {
 /// none.
 [[nodiscard]] Result<ImageRow> newest_image(const Txn& txn, std::string_view series = {});
 [[nodiscard]] Result<bool> has_image(const Txn& txn, std::string_view name);
-/// The images whose parent is `id`.
-[[nodiscard]] Result<std::vector<ImageRow>> children_of(const Txn& txn, const Id& id);
+/// The name of an image whose parent is `id`, or that a living writer makes upon it.
+[[nodiscard]] Result<std::optional<std::string>> child_of(const Store& store, const Txn& txn,
+                                                          const Id& id);
 
 struct PackRow {
   Id id;

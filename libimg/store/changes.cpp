@@ -126,10 +126,10 @@ Result<void> delete_image(const Store& store, std::string_view name) {
       return fail(Fault::conflict, store.place(), "delete " + std::string(name), "it is pinned",
                   "--unpin it first");
     }
-    IMG_ASSIGN(const auto children, children_of(*txn, row.id));
-    if (!children.empty()) {
+    IMG_ASSIGN(const auto child, child_of(store, *txn, row.id));
+    if (child) {
       return fail(Fault::conflict, store.place(), "delete " + std::string(name),
-                  "it is the parent of " + std::string(children.front().name()));
+                  "it is the parent of " + *child);
     }
     IMG_TRY(hide_image(*txn, row));
     IMG_TRY(txn->remove(Key::name(name)));

@@ -222,16 +222,21 @@ Result<void> PendingImage::enter(WriteTxn& txn) {
   return put_table(txn, Key::pending(draft_.commit), draft_.write(builder), WriteTxn::Put::add);
 }
 
-// Until the commit says which packs it does need, the image needs all that it may come to refer to.
-Result<void> PendingImage::write_pending() {
-  IMG_ASSIGN(const auto txn, store_->write());
+Result<void> PendingImage::find_parent(const Txn& txn) const {
   if (draft_.parent) {
-    IMG_ASSIGN(const auto parent, txn->get(Key::image(*draft_.parent)));
+    IMG_ASSIGN(const auto parent, txn.get(Key::image(*draft_.parent)));
     if (!parent) {
       return fail(Fault::missing, store_->place(), "write image",
                   "its parent " + draft_.parent->hex() + " is not in the store");
     }
   }
+  return {};
+}
+
+// Until the commit says which packs it does need, the image needs all that it may come to refer to.
+Result<void> PendingImage::write_pending() {
+  IMG_ASSIGN(const auto txn, store_->write());
+  IMG_TRY(find_parent(*txn));
   IMG_ASSIGN(const std::vector<Id> there, packs_there(*txn));
   offered_.insert(there.begin(), there.end());
   draft_.packs.insert(draft_.packs.end(), there.begin(), there.end());
@@ -336,13 +341,14 @@ Result<void> PendingImage::take_name(WriteTxn& txn) {
     return fail(Fault::conflict, store_->place() + "::" + draft_.name, "replace image",
                 "it is pinned", "--unpin it first");
   }
-  IMG_ASSIGN(const auto children, children_of(txn, old.id));
+  IMG_ASSIGN(const auto child, child_of(*store_, txn, old.id));
   // One that others need stays, without a name, as long as they do.
-  const bool is_needed = !children.empty() || draft_.parent == old.id;
+  const bool is_needed = child || draft_.parent == old.id;
   return is_needed ? Result<void>() : hide_image(txn, old);
 }
 
 Result<void> PendingImage::make_visible(WriteTxn& txn, const PackWriter::Sealed& sealed) {
+  IMG_TRY(find_parent(txn));
   IMG_ASSIGN(const auto same, txn.get(Key::image(draft_.id)));
   if (same) {
     return fail(Fault::conflict, store_->place() + "::" + draft_.name, "write image",

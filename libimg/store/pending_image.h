@@ -120,6 +120,7 @@ class PendingImage {
   [[nodiscard]] Result<void> make_visible(WriteTxn& txn, const PackWriter::Sealed& sealed);
   [[nodiscard]] Result<void> take_name(WriteTxn& txn);
   [[nodiscard]] Result<void> write_pending();
+  [[nodiscard]] Result<void> find_parent(const Txn& txn) const;
   [[nodiscard]] Result<void> enter(WriteTxn& txn);
   [[nodiscard]] Result<void> write_batch(WriteTxn& txn, Batch& batch);
   [[nodiscard]] Result<void> flush(Batch& batch);

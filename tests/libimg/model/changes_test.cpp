@@ -90,6 +90,21 @@ TEST_F(Changes, AReplacedParentStaysForItsChildren) {
   EXPECT_EQ(must(must(reader->parent())->files()).at(0).id, 1U);
 }
 
+// Its child is not committed, but will be.
+TEST_F(Changes, TheParentOfWhatIsBeingWrittenStays) {
+  write("a", 1);
+  auto made = draft("child");
+  made.parent = must(store::find_image(*must(store_->snapshot()), "a")).id;
+  auto writer = must(StoreImageWriter::begin(store_, made));
+  EXPECT_EQ(store::delete_image(*store_, "a").error().fault, Fault::conflict);
+  write("a", 3, NameTaken::replace);
+  must(writer->record(raw_file(Kind::route, 2, noise(10'000, 2)).record()));
+  must(writer->commit());
+  EXPECT_EQ(names(*store_), (std::vector<std::string>{"a?", "a", "child"}));
+  const auto reader = must(StoreImageReader::open(store_, "child"));
+  EXPECT_EQ(must(must(reader->parent())->files()).at(0).id, 1U);
+}
+
 TEST_F(Changes, Rename) {
   write("a", 1);
   write("b", 2);

@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstring>
 #include <map>
 #include <string>
@@ -58,9 +59,10 @@ struct Collector : RecordSink {
 inline std::string noise(std::size_t size, unsigned seed) {
   std::string text(size, '\0');
   std::uint64_t state = seed * 2654435761U + 1;
-  for (char& c : text) {
+  for (std::size_t at = 0; at < size; at += sizeof(state)) {
     state = state * 6364136223846793005U + 1442695040888963407U;
-    c = static_cast<char>(state >> 56);
+    const std::uint64_t mixed = state ^ (state >> 29);
+    std::memcpy(text.data() + at, &mixed, std::min(sizeof(mixed), size - at));
   }
   return text;
 }
