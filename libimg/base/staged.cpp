@@ -115,7 +115,12 @@ Result<void> StagedPlace::rename(unsigned flags) {
   IMG_ASSIGN(const Split split, split_place(place_));
   const UniqueFd folder(::open(split.folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (!folder.is_open() || ::fsync(folder.get()) != 0) {
-    return fail(sys_error(errno, escaped(split.folder), "sync"));
+    Error error = sys_error(errno, escaped(split.folder), "sync");
+    // Whoever hears that it failed finds nothing there, as long as nothing was replaced.
+    renamed_ =
+        (flags & RENAME_NOREPLACE) == 0 ||
+        ::renameat2(AT_FDCWD, place_.c_str(), AT_FDCWD, hidden_.c_str(), RENAME_NOREPLACE) != 0;
+    return fail(std::move(error));
   }
   return {};
 }
