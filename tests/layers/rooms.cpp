@@ -67,7 +67,7 @@ constexpr std::array kHomes = {
     Home{"tl/expected.hpp", {"libimg/base/"}},
     Home{"CLI/", {"tools/", "live/live_"}},
     Home{"nlohmann/", {"tools/", "tests/"}},
-    Home{"sys/ptrace.h", {"live/trace/"}},
+    Home{"sys/ptrace.h", {"live/trace/", "tests/crash/"}},
     Home{"linux/ptrace.h", {"live/trace/"}},
     Home{"gtest/", {"tests/"}},
     Home{"gmock/", {"tests/"}},
