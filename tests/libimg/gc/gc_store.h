@@ -8,6 +8,7 @@
 #include <fstream>
 #include <set>
 
+#include "libimg/base/digest.h"
 #include "libimg/gc/apply.h"
 #include "libimg/model/address_space.h"
 #include "libimg/store/catalogue.h"
