@@ -5,6 +5,8 @@
 #include <sys/syscall.h>
 
 #include <algorithm>
+#include <iterator>
+#include <utility>
 
 namespace img::plan {
 
@@ -30,12 +32,30 @@ Slot PlanBuilder::call(Actor actor, long number, std::initializer_list<Value> ar
 Slot PlanBuilder::keep(Slot descriptor) {
   const Slot kept = call(kRestorer, SYS_fcntl, {descriptor, F_DUPFD_CLOEXEC, base_},
                          "keep it above " + std::to_string(base_));
-  close(descriptor);
+  call(kRestorer, SYS_close, {descriptor}, "close it");
+  note_kept(kept);
   return kept;
 }
 
 void PlanBuilder::close(Slot descriptor) {
   call(kRestorer, SYS_close, {descriptor}, "close it");
+  const auto kept = std::find(kept_.rbegin(), kept_.rend(), descriptor);
+  if (kept != kept_.rend()) {
+    kept_.erase(std::next(kept).base());
+  }
+}
+
+void PlanBuilder::close_kept() {
+  for (const Slot kept : std::exchange(kept_, {})) {
+    call(kRestorer, SYS_close, {kept}, "close it, as the tree has it now");
+  }
+}
+
+void PlanBuilder::step(Step step) {
+  if (const auto* segment = std::get_if<MakeSegment>(&step)) {
+    note_kept(segment->file);
+  }
+  plan_.steps.push_back(std::move(step));
 }
 
 Slot PlanBuilder::load(DataId data, std::uint32_t offset) {
@@ -47,6 +67,7 @@ Slot PlanBuilder::load(DataId data, std::uint32_t offset) {
 Slot PlanBuilder::open_terminal(std::uint32_t index) {
   const Slot slot = new_slot();
   plan_.steps.emplace_back(OpenTerminal{index, slot});
+  note_kept(slot);
   return slot;
 }
 

@@ -48,13 +48,17 @@ class PlanBuilder {
 
   Slot call(Actor actor, long number, std::initializer_list<Value> args, std::string what,
             Tolerate tolerate = kMustSucceed);
-  void step(Step step) { plan_.steps.push_back(std::move(step)); }
+  void step(Step step);
 
   /// A descriptor of the restorer moved to base() or above; the one it was is closed.
   [[nodiscard]] Slot keep(Slot descriptor);
   /// The 4 bytes at `offset` of what the restorer's calls so far have left in `data`.
   [[nodiscard]] Slot load(DataId data, std::uint32_t offset);
   void close(Slot descriptor);
+  /// A descriptor that the restorer has at or above base() in another way.
+  void note_kept(Slot descriptor) { kept_.push_back(descriptor); }
+  /// All that is kept and not closed yet: whoever waits for the tree must not hold its files open.
+  void close_kept();
   /// The master of /dev/pts/`index`, kept.
   [[nodiscard]] Slot open_terminal(std::uint32_t index);
   /// For a step that makes a result itself.
@@ -83,6 +87,7 @@ class PlanBuilder {
  private:
   Plan plan_;
   std::uint32_t base_;
+  std::vector<Slot> kept_;
 };
 
 }  // namespace img::plan

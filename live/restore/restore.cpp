@@ -2,9 +2,9 @@
 #include "live/restore/restore.h"
 
 #include <sys/resource.h>
-#include <unistd.h>
 
 #include "live/plan/make_plan.h"
+#include "live/restore/file_facts.h"
 #include "live/restore/host.h"
 
 namespace img::restore {
@@ -24,15 +24,12 @@ void allow_many_files() {
 Result<Prepared> prepare(model::ImageReader& image, const RestoreOptions& options) {
   IMG_ASSIGN(const plan::HostFacts facts, ask_host());
   plan::FileOptions files = options.files;
-  const std::string root = files.root;
-  files.exists = [root](const std::string& path) {
-    return ::access((root + path).c_str(), F_OK) == 0;
-  };
+  IMG_TRY(ask_about_files(files));
   files.shell_job = options.plan.shell_job;
   IMG_ASSIGN(const auto planner, plan::ImageFiles::read(image, std::move(files)));
   Prepared out;
   IMG_ASSIGN(out.plan, plan::make_plan(image, facts, options.plan, *planner));
-  for (Error& reason : preflight(out.plan, facts.credentials, {root, options.ignored})) {
+  for (Error& reason : preflight(out.plan, facts.credentials, {options.files.root, options.ignored})) {
     out.plan.refusals.push_back(std::move(reason));
   }
   return out;

@@ -7,6 +7,10 @@
 #include <sys/syscall.h>
 #include <sys/timerfd.h>
 
+#include <iterator>
+#include <set>
+#include <vector>
+
 #include "libimg/base/text.h"
 #include "live/plan/files/image_files.h"
 
@@ -96,19 +100,69 @@ class Epolls final : public KindPlanner {
 
   /// The kernel knows what an epoll watches by file and number, so it is the task that adds them.
   Result<void> complete(FileContext& context, const model::OpenFile& file, TaskFd at) override {
+    add_targets(context, file, at.actor, at.fd);
+    return {};
+  }
+
+  /// One on its way through a socket is in no table: a task that has all those numbers adds them.
+  Result<void> installed(FileContext& context, Actor actor, std::uint32_t files_id) override {
+    find_in_flight(context);
+    std::set<std::uint32_t> numbers;
+    for (const model::Descriptor& descriptor : context.tables[files_id]) {
+      numbers.insert(descriptor.fd);
+    }
+    for (auto at = in_flight_.begin(); at != in_flight_.end();) {
+      const model::OpenFile& file = **at;
+      const auto& entry = *file.as<schema::EventpollFileEntry>(FdTypes::EVENTPOLL);
+      bool has_all = true;
+      for (std::uint32_t i = 0; entry.tfd() != nullptr && i < entry.tfd()->size(); ++i) {
+        has_all = has_all && numbers.contains(entry.tfd()->Get(i)->tfd());
+      }
+      if (has_all) {
+        IMG_ASSIGN(const Slot slot, context.slot_of(file.id, FdTypes::EVENTPOLL));
+        add_targets(context, file, actor, slot);
+      }
+      at = has_all ? in_flight_.erase(at) : std::next(at);
+    }
+    return {};
+  }
+
+ private:
+  void find_in_flight(const FileContext& context) {
+    if (has_looked_) {
+      return;
+    }
+    has_looked_ = true;
+    std::set<std::uint32_t> installed;
+    for (const auto& [id, table] : context.tables) {
+      for (const model::Descriptor& descriptor : table) {
+        installed.insert(descriptor.id);
+      }
+    }
+    for (const model::OpenFile& file : context.table.files()) {
+      if (file.type == FdTypes::EVENTPOLL && file.body != nullptr && !installed.contains(file.id)) {
+        in_flight_.push_back(&file);
+      }
+    }
+  }
+
+  static void add_targets(FileContext& context, const model::OpenFile& file, Actor actor,
+                          Value epoll) {
     const auto& entry = *file.as<schema::EventpollFileEntry>(FdTypes::EVENTPOLL);
     for (std::uint32_t i = 0; entry.tfd() != nullptr && i < entry.tfd()->size(); ++i) {
       const schema::EventpollTfdEntry& target = *entry.tfd()->Get(i);
       epoll_event event{};
       event.events = target.events();
       event.data.u64 = target.data();
-      context.builder->call(at.actor, SYS_epoll_ctl,
-                            {at.fd, EPOLL_CTL_ADD, target.tfd(), context.builder->object(event)},
+      context.builder->call(actor, SYS_epoll_ctl,
+                            {epoll, EPOLL_CTL_ADD, target.tfd(), context.builder->object(event)},
                             "watch descriptor " + std::to_string(target.tfd()) + " by epoll " +
                                 std::to_string(file.id));
     }
-    return {};
   }
+
+  bool has_looked_ = false;
+  std::vector<const model::OpenFile*> in_flight_;
 };
 
 }  // namespace

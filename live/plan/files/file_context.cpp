@@ -17,17 +17,20 @@ using schema::FdTypes;
 
 namespace {
 
-/// What open(2) was told only to make the file, or to make it so that it has no name.
-constexpr std::uint32_t kMakes = O_CREAT | O_EXCL | O_TRUNC | (O_TMPFILE & ~O_DIRECTORY);
+/// What open(2) was told only to make the file.
+constexpr std::uint32_t kMakes = O_CREAT | O_EXCL | O_TRUNC;
 /// Set by open(2) itself on 64 bits, and not known to openat2 in every kernel.
 constexpr std::uint32_t kLargeFile = 0100000;
 /// What may stand beside O_PATH.
 constexpr std::uint32_t kWithPath = O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
-constexpr std::uint32_t kStatusFlags = O_APPEND | O_NONBLOCK | O_DIRECT | O_NOATIME;
 constexpr int kDeepest = 32;  // files that need each other: passed descriptors, nodes
 
 std::uint32_t flags_to_open(std::uint32_t recorded) {
   std::uint32_t flags = recorded & ~kMakes & ~kLargeFile & ~O_ASYNC;
+  // Made without a name, in a folder: both bits are of the call.
+  if ((flags & O_TMPFILE) == O_TMPFILE) {
+    flags &= ~static_cast<std::uint32_t>(O_TMPFILE);
+  }
   flags |= O_NOCTTY | O_CLOEXEC;
   return (flags & O_PATH) != 0 ? flags & kWithPath : flags;
 }
@@ -72,7 +75,9 @@ const schema::RegFileEntry* FileContext::regular(std::uint32_t id) const {
 Result<Slot> FileContext::open_node(std::uint32_t id, std::uint32_t flags) {
   if (remaps_->has(id)) {
     IMG_ASSIGN(const Slot holder, remaps_->holder(*this, id));
-    return reopen(holder, flags, "open it as it was");
+    return reopen(
+        holder, flags,
+        "open " + escaped(regular(id)->name()->string_view()) + ", which had been deleted");
   }
   const schema::RegFileEntry* entry = regular(id);
   if (entry == nullptr) {
@@ -127,6 +132,32 @@ FileContext::Place FileContext::place_of(const std::string& path) {
   return {open_path(folder, O_PATH | O_DIRECTORY), builder->text(path.substr(slash + 1))};
 }
 
+std::vector<std::string> FileContext::make_folders(const std::string& path) {
+  const auto parent_of = [](const std::string& of) {
+    const std::size_t slash = of.rfind('/');
+    return slash == std::string::npos || slash == 0 ? std::string() : of.substr(0, slash);
+  };
+  std::vector<std::string> folders;
+  for (std::string folder = parent_of(path); !folder.empty() && is_missing(folder);
+       folder = parent_of(folder)) {
+    folders.insert(folders.begin(), folder);
+  }
+  for (const std::string& folder : folders) {
+    const auto [above, last] = place_of(folder);
+    builder->call(kRestorer, SYS_mkdirat, {above, last, 0700},
+                  "make folder " + escaped(folder) + " for a deleted file", may_fail_with(EEXIST));
+  }
+  return folders;
+}
+
+void FileContext::remove_folders(const std::vector<std::string>& folders) {
+  for (auto folder = folders.rbegin(); folder != folders.rend(); ++folder) {
+    const auto [above, last] = place_of(*folder);
+    builder->call(kRestorer, SYS_unlinkat, {above, last, AT_REMOVEDIR},
+                  "remove folder " + escaped(*folder), kMayFail);
+  }
+}
+
 void FileContext::set_flags(Slot descriptor, std::uint32_t flags) {
   if ((flags & kStatusFlags) != 0) {
     builder->call(kRestorer, SYS_fcntl, {descriptor, F_SETFL, flags & kStatusFlags},
@@ -159,8 +190,10 @@ int FileContext::standard_descriptor(const OpenFile& file) const {
 }
 
 Slot FileContext::own_descriptor(int fd) {
-  return builder->call(kRestorer, SYS_fcntl, {fd, F_DUPFD_CLOEXEC, builder->base()},
-                       "take live-restore's own descriptor " + std::to_string(fd));
+  const Slot kept = builder->call(kRestorer, SYS_fcntl, {fd, F_DUPFD_CLOEXEC, builder->base()},
+                                  "take live-restore's own descriptor " + std::to_string(fd));
+  builder->note_kept(kept);
+  return kept;
 }
 
 void FileContext::put_in_place(TaskFd at, Slot opened) {

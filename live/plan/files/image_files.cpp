@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <optional>
 
 #include "libimg/base/text.h"
 #include "libimg/model/each_record.h"
@@ -26,9 +27,6 @@ namespace {
 constexpr std::uint32_t kFilePrivate = 1U << 6;
 constexpr std::uint32_t kFileShared = 1U << 7;
 constexpr std::uint32_t kMemfd = 1U << 14;
-
-/// What a file can be asked for by fcntl(F_SETFL).
-constexpr std::uint32_t kStatusFlags = O_APPEND | O_NONBLOCK | O_ASYNC | O_DIRECT | O_NOATIME;
 
 /// Flags and owner, which most kinds have under the same name.
 struct Common {
@@ -59,6 +57,8 @@ Common common(const OpenFile& file) {
     case FdTypes::TTY: return common_of<schema::TtyFileEntry>(file.body);
     case FdTypes::MEMFD: return common_of<schema::MemfdFileEntry>(file.body);
     case FdTypes::NETLINKSK: return common_of<schema::NetlinkSkEntry>(file.body);
+    case FdTypes::PACKETSK: return common_of<schema::PacketSockEntry>(file.body);
+    case FdTypes::FANOTIFY: return common_of<schema::FanotifyFileEntry>(file.body);
     default: return {};
   }
 }
@@ -106,6 +106,7 @@ Result<void> ImageFiles::read_tables() {
       IMG_ASSIGN(context.tables[id], model::read_descriptors(context.reader, id));
     }
   }
+  IMG_TRY(locks_.read(context.reader));
   context.remaps_ = std::make_unique<Remaps>();
   return context.remaps_->read(context.reader);
 }
@@ -137,6 +138,9 @@ Result<void> ImageFiles::open_all(PlanBuilder& builder) {
   kinds[FdTypes::SIGNALFD] = plan_signalfds();
   kinds[FdTypes::TIMERFD] = plan_timerfds();
   kinds[FdTypes::INOTIFY] = plan_inotify();
+  kinds[FdTypes::FANOTIFY] = plan_fanotify();
+  kinds[FdTypes::NS] = plan_namespaces();
+  kinds[FdTypes::PACKETSK] = plan_packet_sockets();
   kinds[FdTypes::INETSK] = plan_inet_sockets();
   kinds[FdTypes::NETLINKSK] = plan_netlink_sockets();
   kinds[FdTypes::UNIXSK] = plan_unix_sockets(context_);
@@ -214,7 +218,12 @@ Result<Slot> ImageFiles::slot_for_mapping(std::uint32_t file_id, std::uint32_t o
   IMG_ASSIGN(Slot slot, slot_of(file_id));
   const std::uint32_t flags = file == nullptr ? 0 : common(*file).flags;
   if ((flags & O_ACCMODE) != access || (flags & O_PATH) != 0) {
-    slot = context_.reopen(slot, access, "open it as its mapping has it");
+    KindPlanner* kind = file == nullptr ? nullptr : kind_of(file->type);
+    const std::optional<Slot> own =
+        kind == nullptr ? std::nullopt : kind->for_mapping(context_, *file, access);
+    slot = own ? *own
+               : context_.reopen(slot, access,
+                                 "open file " + std::to_string(file_id) + " as its mapping has it");
   }
   for_mappings_.emplace(std::pair(file_id, access), slot);
   return slot;
@@ -236,6 +245,9 @@ Result<void> ImageFiles::install(PlanBuilder& builder, Actor actor, std::uint32_
     const bool closes = (descriptor.flags & FD_CLOEXEC) != 0;
     builder.call(actor, SYS_dup3, {*slot, descriptor.fd, closes ? O_CLOEXEC : 0},
                  "descriptor " + std::to_string(descriptor.fd));
+  }
+  for (const auto& [type, kind] : context_.kinds_) {
+    IMG_TRY(kind->installed(context_, actor, files_id));
   }
   builder.call(actor, SYS_close_range, {base, ~0U, 0}, "close all files that others have");
   return {};
@@ -290,17 +302,18 @@ void ImageFiles::set_owner(PlanBuilder& builder, TaskFd at, const schema::FownEn
                  "signal of descriptor " + std::to_string(at.fd));
   }
   if ((flags & O_ASYNC) != 0) {
-    builder.call(at.actor, SYS_fcntl, {at.fd, F_SETFL, flags & kStatusFlags},
+    builder.call(at.actor, SYS_fcntl, {at.fd, F_SETFL, flags & (kStatusFlags | O_ASYNC)},
                  "signals when descriptor " + std::to_string(at.fd) + " is ready");
   }
 }
 
 Result<void> ImageFiles::finish(PlanBuilder& builder) {
   context_.builder = &builder;
-  for (const auto& [type, kind] : context_.kinds_) {
-    kind->finish(context_);
-  }
   context_.remaps_->finish(context_);
+  for (const auto& [type, kind] : context_.kinds_) {
+    kind->finish(context_);  // what watches files comes after what is done to them
+  }
+  builder.close_kept();
   return {};
 }
 

@@ -4,10 +4,13 @@
 // FileContext.
 #pragma once
 
+#include <fcntl.h>
+
 #include <cstdint>
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <string_view>
@@ -21,6 +24,9 @@
 #include "live/plan/files/remaps.h"
 
 namespace img::plan {
+
+/// What a file can be asked for by fcntl(F_SETFL); O_ASYNC only by a task, when it has its owner.
+inline constexpr std::uint32_t kStatusFlags = O_APPEND | O_NONBLOCK | O_DIRECT | O_NOATIME;
 
 /// WHAT of --inherit-fd, and the descriptor of live-restore that stands for it.
 struct InheritedFd {
@@ -60,10 +66,22 @@ class KindPlanner {
   virtual ~KindPlanner() = default;
   /// The descriptor of the restorer for this file, by calls of the restorer.
   [[nodiscard]] virtual Result<Slot> open(FileContext& context, const model::OpenFile& file) = 0;
+  /// For a mapping that wants the file open in another way than its description has it. None: the
+  /// description is opened again.
+  [[nodiscard]] virtual std::optional<Slot> for_mapping(FileContext& /*context*/,
+                                                        const model::OpenFile& /*file*/,
+                                                        std::uint32_t /*access*/) {
+    return std::nullopt;
+  }
   /// Calls of the restorer when every file is open: what is queued in one for another.
   [[nodiscard]] virtual Result<void> opened(FileContext& /*context*/) { return {}; }
   /// Calls of a task while it still has all slots, before it has its own table.
   [[nodiscard]] virtual Result<void> before_install(FileContext& /*context*/, Actor /*actor*/) {
+    return {};
+  }
+  /// Calls of a task that has its own table now, and all slots still.
+  [[nodiscard]] virtual Result<void> installed(FileContext& /*context*/, Actor /*actor*/,
+                                               std::uint32_t /*files_id*/) {
     return {};
   }
   /// complete() is for every task that has the file, not only for the first.
@@ -100,6 +118,10 @@ class FileContext {
   [[nodiscard]] const schema::RegFileEntry* regular(std::uint32_t id) const;
   /// It had been deleted; its recorded path leads nowhere, or to another file.
   [[nodiscard]] bool has_lost_name(std::uint32_t id) const { return remaps_->has(id); }
+  /// An O_PATH descriptor of a deleted file of the image that had this device and inode.
+  [[nodiscard]] Result<std::optional<Slot>> ghost_of(std::uint32_t device, std::uint64_t inode) {
+    return remaps_->ghost_of(*this, device, inode);
+  }
   /// The node of REG entry `id`, opened with these flags, whether it still has a name or not.
   [[nodiscard]] Result<Slot> open_node(std::uint32_t id, std::uint32_t flags);
 
@@ -114,6 +136,10 @@ class FileContext {
   [[nodiscard]] bool is_missing(const std::string& folder) const {
     return options.exists && !options.exists(folder);
   }
+  /// Folders above `path` that are not there are made, and named, the highest first.
+  [[nodiscard]] std::vector<std::string> make_folders(const std::string& path);
+  /// What make_folders() has made.
+  void remove_folders(const std::vector<std::string>& folders);
   /// A path of the image as the *at() calls take it: nothing below --root leads out of it.
   struct Place {
     Value folder;
@@ -189,6 +215,9 @@ class ImageFiles final : public FilePlanner {
 [[nodiscard]] std::unique_ptr<KindPlanner> plan_signalfds();
 [[nodiscard]] std::unique_ptr<KindPlanner> plan_timerfds();
 [[nodiscard]] std::unique_ptr<KindPlanner> plan_inotify();
+[[nodiscard]] std::unique_ptr<KindPlanner> plan_fanotify();
+[[nodiscard]] std::unique_ptr<KindPlanner> plan_namespaces();
+[[nodiscard]] std::unique_ptr<KindPlanner> plan_packet_sockets();
 [[nodiscard]] std::unique_ptr<KindPlanner> plan_inet_sockets();
 [[nodiscard]] std::unique_ptr<KindPlanner> plan_netlink_sockets();
 [[nodiscard]] std::unique_ptr<KindPlanner> plan_unix_sockets(FileContext& context);

@@ -14,6 +14,7 @@ namespace img::plan {
 namespace {
 
 constexpr std::uint32_t kTcpEstablished = 1;
+constexpr std::uint32_t kTcpClosed = 7;
 constexpr std::uint32_t kTcpListen = 10;
 
 using Words = flatbuffers::Vector<std::uint32_t>;
@@ -33,7 +34,7 @@ class Inet final : public KindPlanner {
         kRestorer, SYS_socket, {entry.family(), entry.type() | SOCK_CLOEXEC, entry.proto()}, name));
     set_socket_options(context, slot, *entry.opts(), name);
     set_ip_options(builder, slot, entry, name);
-    if (entry.src_port() != 0 || !is_any(entry.src_addr())) {
+    if ((entry.src_port() != 0 || !is_any(entry.src_addr())) && !has_ended(entry)) {
       bind(context, slot, entry, name);
     }
     if (entry.state() == kTcpListen) {
@@ -83,6 +84,12 @@ class Inet final : public KindPlanner {
     return true;
   }
 
+  /// A connection that both sides have closed: it has given its port back.
+  static bool has_ended(const schema::InetSkEntry& entry) {
+    return entry.type() == SOCK_STREAM && entry.state() == kTcpClosed &&
+           entry.shutdown().value_or(schema::SkShutdown::NONE) != schema::SkShutdown::NONE;
+  }
+
   static std::uint32_t size_of(const schema::InetSkEntry& entry) {
     return entry.family() == AF_INET ? sizeof(sockaddr_in) : sizeof(sockaddr_in6);
   }
@@ -117,8 +124,21 @@ class Inet final : public KindPlanner {
     if (!reuses && entry.type() == SOCK_STREAM) {
       set_option(builder, slot, SOL_SOCKET, SO_REUSEADDR, 1, "take the port of " + name);
     }
+    // It may have been bound to an address that this machine did not have, or has no more.
+    const bool is_v6 = entry.family() == AF_INET6;
+    const auto free_bind = [&](std::uint32_t value) {
+      set_option(builder, slot, is_v6 ? SOL_IPV6 : SOL_IP, is_v6 ? IPV6_FREEBIND : IP_FREEBIND,
+                 value, "bind " + name + " wherever it was");
+    };
+    const bool is_free = entry.ip_opts() != nullptr && entry.ip_opts()->freebind().value_or(false);
+    if (!is_free) {
+      free_bind(1);
+    }
     const DataId from = address(context, entry, *entry.src_addr(), entry.src_port());
     builder.call(kRestorer, SYS_bind, {slot, from, size_of(entry)}, "bind " + name);
+    if (!is_free) {
+      free_bind(0);
+    }
     if (!reuses && entry.type() == SOCK_STREAM) {
       set_option(builder, slot, SOL_SOCKET, SO_REUSEADDR, 0, "option of " + name);
     }
@@ -131,7 +151,8 @@ class Inet final : public KindPlanner {
     const auto set = [&](int level, int option, std::uint32_t value) {
       set_option(builder, slot, level, option, value, what);
     };
-    if (is_v6 && entry.v6only()) {
+    // Of a raw socket it cannot be set: its protocol counts as the port it is bound to.
+    if (is_v6 && entry.v6only() && entry.type() != SOCK_RAW) {
       set(SOL_IPV6, IPV6_V6ONLY, *entry.v6only() ? 1 : 0);
     }
     if (const schema::IpOptsEntry* options = entry.ip_opts()) {

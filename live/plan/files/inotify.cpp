@@ -1,17 +1,14 @@
 // SPDX-License-Identifier: MIT
-// inotify: what is watched is found by its path or by its file handle.
+// inotify: its watches are added last, so that what a restore does to files is no event.
 #include <fcntl.h>
 #include <sys/inotify.h>
 #include <sys/ioctl.h>
 #include <sys/syscall.h>
 
 #include <algorithm>
-#include <array>
-#include <cstring>
 #include <vector>
 
-#include "libimg/base/text.h"
-#include "live/plan/files/image_files.h"
+#include "live/plan/files/watched_file.h"
 
 namespace img::plan {
 namespace {
@@ -19,16 +16,15 @@ namespace {
 constexpr std::uint64_t kSetNextWd = 0x4004'4900;  // INOTIFY_IOC_SETNEXTWD, Linux 4.15
 constexpr std::uint32_t kMaskBits =
     IN_ALL_EVENTS | IN_UNMOUNT | IN_EXCL_UNLINK | IN_ONESHOT | IN_DONT_FOLLOW | IN_ONLYDIR;
-constexpr std::uint32_t kLongestHandle = 128;
 
 class Inotify final : public KindPlanner {
  public:
   Result<Slot> open(FileContext& context, const model::OpenFile& file) override {
     const auto& entry = *file.as<schema::InotifyFileEntry>(schema::FdTypes::INOTIFY);
     PlanBuilder& builder = *context.builder;
-    const Slot slot =
-        builder.keep(builder.call(kRestorer, SYS_inotify_init1, {entry.flags() & O_NONBLOCK},
-                                  "inotify " + std::to_string(file.id)));
+    const std::string name = "inotify " + std::to_string(file.id);
+    const Slot slot = builder.keep(
+        builder.call(kRestorer, SYS_inotify_init1, {entry.flags() & O_NONBLOCK}, name));
     std::vector<const schema::InotifyWdEntry*> watches;
     for (std::uint32_t i = 0; entry.wd() != nullptr && i < entry.wd()->size(); ++i) {
       watches.push_back(entry.wd()->Get(i));
@@ -36,50 +32,36 @@ class Inotify final : public KindPlanner {
     std::sort(watches.begin(), watches.end(),
               [](const auto* a, const auto* b) { return a->wd() < b->wd(); });
     for (const schema::InotifyWdEntry* watch : watches) {
-      IMG_ASSIGN(const Slot watched, open_watched(context, *watch));
-      builder.call(kRestorer, SYS_ioctl, {slot, kSetNextWd, watch->wd()},
-                   "the next watch is " + std::to_string(watch->wd()));
-      builder.call(kRestorer, SYS_inotify_add_watch,
-                   {slot, builder.own_path(watched), watch->mask() & kMaskBits & ~IN_DONT_FOLLOW},
-                   "watch " + std::to_string(watch->wd()));
-      builder.close(watched);
+      IMG_ASSIGN(const Slot watched,
+                 open_watched(context, {watch->f_handle(), watch->s_dev(), watch->i_ino()},
+                              "watch " + std::to_string(watch->wd()) + " of " + name));
+      watches_.push_back({slot, watched, watch->wd(), watch->mask(), name});
     }
     return slot;
   }
 
- private:
-  static Result<Slot> open_watched(FileContext& context, const schema::InotifyWdEntry& watch) {
-    const schema::FhEntry& handle = *watch.f_handle();
-    if (handle.path() != nullptr && handle.path()->size() != 0) {
-      return context.open_path(handle.path()->string_view(), O_PATH);
-    }
-    const auto mount = context.options.mounts.find(watch.s_dev());
-    const std::string name = "inotify watch " + std::to_string(watch.wd());
-    if (mount == context.options.mounts.end()) {
-      return fail(Fault::unsupported, name, "cannot be made again",
-                  "its file system is not mounted here");
-    }
-    const std::size_t words = handle.handle() == nullptr ? 0 : handle.handle()->size();
-    if (handle.bytes() > kLongestHandle || handle.bytes() > words * 8) {
-      return fail(Fault::corrupt, name, "handle of " + std::to_string(handle.bytes()) + " bytes",
-                  "a handle has at most 128");
-    }
-    struct {
-      std::uint32_t bytes;
-      std::int32_t type;
-      std::array<std::uint64_t, kLongestHandle / 8> handle;
-    } argument{handle.bytes(), static_cast<std::int32_t>(handle.type()), {}};
-    for (std::size_t i = 0; i < std::min(words, argument.handle.size()); ++i) {
-      argument.handle[i] = handle.handle()->Get(static_cast<std::uint32_t>(i));
-    }
+  void finish(FileContext& context) override {
     PlanBuilder& builder = *context.builder;
-    const Slot folder = context.open_path(mount->second, O_RDONLY | O_DIRECTORY);
-    const Slot opened = builder.keep(builder.call(kRestorer, SYS_open_by_handle_at,
-                                                  {folder, builder.object(argument), O_PATH},
-                                                  "open what " + name + " is on"));
-    builder.close(folder);
-    return opened;
+    for (const Watch& one : watches_) {
+      const std::string what = "watch " + std::to_string(one.number) + " of " + one.name;
+      builder.call(kRestorer, SYS_ioctl, {one.inotify, kSetNextWd, one.number},
+                   "number of " + what);
+      builder.call(
+          kRestorer, SYS_inotify_add_watch,
+          {one.inotify, builder.own_path(one.watched), one.mask & kMaskBits & ~IN_DONT_FOLLOW},
+          what);
+    }
   }
+
+ private:
+  struct Watch {
+    Slot inotify{};
+    Slot watched{};
+    std::uint32_t number = 0;
+    std::uint32_t mask = 0;
+    std::string name;
+  };
+  std::vector<Watch> watches_;
 };
 
 }  // namespace

@@ -56,11 +56,20 @@ class Memfds final : public KindPlanner {
       return fail(Fault::missing, "memfd.img", "inode " + std::to_string(entry.inode_id()),
                   "is not in the image");
     }
-    if (made_.count(entry.inode_id()) == 0) {
-      made_.emplace(entry.inode_id(), make(context, found->second));
+    const auto [made, is_new] = made_.try_emplace(entry.inode_id());
+    if (is_new) {
+      made->second.slot = make(context, found->second);
     }
-    const Slot slot = context.reopen(made_.at(entry.inode_id()), entry.flags(),
-                                     "open memfd " + escaped(found->second.name));
+    // What memfd_create(2) itself returns does not forbid to run the file, as a description that is
+    // opened for writing does.
+    const bool is_first = (entry.flags() & O_ACCMODE) == O_RDWR && !made->second.is_used;
+    made->second.is_used = made->second.is_used || is_first;
+    const Slot slot = is_first ? made->second.slot
+                               : context.reopen(made->second.slot, entry.flags(),
+                                                "open memfd " + escaped(found->second.name));
+    if (is_first) {
+      context.set_flags(slot, entry.flags());
+    }
     if (entry.pos() != 0) {
       context.builder->call(kRestorer, SYS_lseek, {slot, entry.pos(), SEEK_SET},
                             "position in memfd " + escaped(found->second.name));
@@ -68,7 +77,19 @@ class Memfds final : public KindPlanner {
     return slot;
   }
 
+  std::optional<Slot> for_mapping(FileContext&, const model::OpenFile& file,
+                                  std::uint32_t access) override {
+    const auto made =
+        made_.find(file.as<schema::MemfdFileEntry>(schema::FdTypes::MEMFD)->inode_id());
+    return access == O_RDWR && made != made_.end() ? std::optional(made->second.slot)
+                                                   : std::nullopt;
+  }
+
  private:
+  struct Made {
+    Slot slot{};
+    bool is_used = false;  // as a description of its own
+  };
   static Slot make(FileContext& context, const Inode& inode) {
     PlanBuilder& builder = *context.builder;
     const std::string name = "memfd " + escaped(inode.name);
@@ -90,7 +111,7 @@ class Memfds final : public KindPlanner {
   }
 
   std::map<std::uint32_t, Inode> inodes_;
-  std::map<std::uint32_t, Slot> made_;
+  std::map<std::uint32_t, Made> made_;
 };
 
 }  // namespace

@@ -24,6 +24,8 @@ struct Ghost {
   std::uint32_t uid = 0;
   std::uint32_t gid = 0;
   std::uint32_t mode = 0;
+  std::uint32_t device = 0;  // where it was
+  std::uint64_t inode = 0;
   std::uint32_t rdev = 0;  // as stat(2) and mknod(2) number devices
   std::uint64_t size = 0;
   bool has_size = false;
@@ -39,21 +41,6 @@ struct Ghost {
 
 timespec time_of(const schema::Timeval& time) {
   return {static_cast<time_t>(time.tv_sec()), static_cast<long>(time.tv_usec()) * 1000};
-}
-
-std::string parent_of(const std::string& path) {
-  const std::size_t slash = path.rfind('/');
-  return slash == std::string::npos || slash == 0 ? std::string() : path.substr(0, slash);
-}
-
-/// The folders above `path` that are not there, the highest first.
-std::vector<std::string> missing_parents(const FileContext& context, const std::string& path) {
-  std::vector<std::string> missing;
-  for (std::string folder = parent_of(path); !folder.empty() && context.is_missing(folder);
-       folder = parent_of(folder)) {
-    missing.insert(missing.begin(), folder);
-  }
-  return missing;
 }
 
 /// Makes the node itself at `path`, content and all.
@@ -122,6 +109,8 @@ class Remaps::GhostSink final : public model::RecordSink {
     ghost.uid = entry.uid();
     ghost.gid = entry.gid();
     ghost.mode = entry.mode();
+    ghost.device = entry.dev().value_or(0);
+    ghost.inode = entry.ino().value_or(0);
     ghost.rdev = entry.rdev().value_or(0);
     ghost.has_size = entry.size().has_value();
     ghost.size = entry.size().value_or(0);
@@ -184,6 +173,22 @@ Result<Slot> Remaps::holder(FileContext& context, std::uint32_t file_id) {
   return opened;
 }
 
+Result<std::optional<Slot>> Remaps::ghost_of(FileContext& context, std::uint32_t device,
+                                             std::uint64_t inode) {
+  for (const auto& [file_id, remap] : by_file_) {
+    if (remap.type != RemapType::GHOST) {
+      continue;
+    }
+    GhostSink sink;
+    IMG_TRY(context.reader.read({model::Kind::ghost_file, remap.id}, sink));
+    if (sink.found && sink.ghost.device == device && sink.ghost.inode == inode) {
+      IMG_ASSIGN(const Slot slot, holder(context, file_id));
+      return std::optional(slot);
+    }
+  }
+  return std::optional<Slot>();
+}
+
 Result<Slot> Remaps::make_ghost(FileContext& context, std::uint32_t id, const std::string& name) {
   const auto known = ghosts_.find(id);
   if (known != ghosts_.end()) {
@@ -199,23 +204,14 @@ Result<Slot> Remaps::make_ghost(FileContext& context, std::uint32_t id, const st
   // Where another file has the name by now, ours gets one that says whose it is.
   const std::string path =
       context.is_taken(name) ? name + ".cr." + std::to_string(id) + ".ghost" : name;
-  const std::vector<std::string> folders = missing_parents(context, path);
-  for (const std::string& folder : folders) {
-    const auto [above, last] = context.place_of(folder);
-    builder.call(kRestorer, SYS_mkdirat, {above, last, 0700},
-                 "make folder " + escaped(folder) + " for a deleted file", may_fail_with(EEXIST));
-  }
+  const std::vector<std::string> folders = context.make_folders(path);
   make_node(context, sink.ghost, path);
   const Slot holder = context.open_path(path, O_PATH | O_NOFOLLOW);
   const bool is_folder = (sink.ghost.mode & S_IFMT) == S_IFDIR;
   const auto [above, last] = context.place_of(path);
   builder.call(kRestorer, SYS_unlinkat, {above, last, is_folder ? AT_REMOVEDIR : 0},
                "delete " + escaped(path) + ", as it was");
-  for (auto folder = folders.rbegin(); folder != folders.rend(); ++folder) {
-    const auto place = context.place_of(*folder);
-    builder.call(kRestorer, SYS_unlinkat, {place.folder, place.name, AT_REMOVEDIR},
-                 "remove folder " + escaped(*folder), kMayFail);
-  }
+  context.remove_folders(folders);
   ghosts_.emplace(id, holder);
   return holder;
 }
@@ -232,7 +228,7 @@ Result<Slot> Remaps::open_link(FileContext& context, std::uint32_t link_id,
   builder.expect(FilePresent{
       path, link->mode().value_or(0), link->size().has_value(), link->size().value_or(0), {}, {}});
   used_links_.push_back(path);
-  if (context.is_taken(name) || !missing_parents(context, name).empty()) {
+  if (context.is_taken(name) || context.is_missing(name.substr(0, name.rfind('/')))) {
     return context.open_path(path, O_PATH | O_NOFOLLOW);
   }
   const auto from = context.place_of(path);
@@ -245,15 +241,23 @@ Result<Slot> Remaps::open_link(FileContext& context, std::uint32_t link_id,
   return holder;
 }
 
-/// A file of /proc can be opened again only while its process is there.
+/// A file of /proc can be used only while its process is there, as working folder too. Where a task
+/// of the tree has that pid now, the process must go before it comes.
 void Remaps::opened(FileContext& context) {
+  std::erase_if(stand_ins_, [&](const auto& one) {
+    const bool is_in_the_way = context.tasks.contains(one.first);
+    if (is_in_the_way) {
+      context.builder->end_stand_in(one.second);
+    }
+    return is_in_the_way;
+  });
+}
+
+void Remaps::finish(FileContext& context) {
   for (const auto& [pid, process] : stand_ins_) {
     context.builder->end_stand_in(process);
   }
   stand_ins_.clear();
-}
-
-void Remaps::finish(FileContext& context) {
   if (context.options.keep_link_remaps) {
     return;
   }

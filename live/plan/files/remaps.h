@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -27,6 +28,9 @@ class Remaps {
   /// An O_PATH descriptor of the file without a name that REG entry `file_id` means: to be opened
   /// again by FileContext::reopen.
   [[nodiscard]] Result<Slot> holder(FileContext& context, std::uint32_t file_id);
+  /// A holder of the deleted file that had this device (as the kernel numbers it) and inode.
+  [[nodiscard]] Result<std::optional<Slot>> ghost_of(FileContext& context, std::uint32_t device,
+                                                     std::uint64_t inode);
   /// All files are open.
   void opened(FileContext& context);
   /// Link remaps that have served are removed.

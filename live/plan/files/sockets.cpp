@@ -7,6 +7,7 @@
 #include <sys/time.h>
 
 #include <array>
+#include <vector>
 
 namespace img::plan {
 
@@ -31,8 +32,14 @@ void set_time_limit(PlanBuilder& builder, Slot socket, int option, std::uint64_t
 
 void attach_filter(PlanBuilder& builder, Slot socket,
                    const flatbuffers::Vector<std::uint64_t>& code, const std::string& what) {
-  // An instruction is 8 bytes, as in memory.
-  const DataId program = builder.data(std::as_bytes(std::span(code.data(), code.size())));
+  // One word an instruction: code, jt, jf, k, from the high end on.
+  std::vector<sock_filter> instructions;
+  for (const std::uint64_t word : code) {
+    instructions.push_back(
+        {static_cast<std::uint16_t>(word >> 48), static_cast<std::uint8_t>(word >> 40),
+         static_cast<std::uint8_t>(word >> 32), static_cast<std::uint32_t>(word)});
+  }
+  const DataId program = builder.data(std::as_bytes(std::span(instructions)));
   std::array<std::byte, sizeof(sock_fprog)> argument{};
   const auto length = static_cast<std::uint16_t>(code.size());
   std::memcpy(argument.data(), &length, sizeof(length));

@@ -61,7 +61,9 @@ struct Terminal {
   bool packet_mode = false;
   std::uint32_t session = 0;
   std::uint32_t foreground = 0;
-  std::optional<KernelTermios> termios;
+  std::optional<std::uint32_t> uid;  // of its node
+  std::optional<std::uint32_t> gid;
+  std::optional<KernelTermios> termios;  // none: its other end has hung up
   std::optional<KernelTermios> locked_termios;
   std::optional<winsize> size;
   std::vector<std::byte> waiting;  // to be read from it
@@ -108,19 +110,36 @@ class Terminals final : public KindPlanner {
     for (const auto& [index, master] : masters_) {
       set_up(context, index);
     }
+    for (const auto& [index, master] : hung_up_) {
+      context.builder->close(master);
+    }
     return {};
   }
 
-  /// A session leader takes its terminal while it has a descriptor of it.
+  /// A session leader takes its terminal while it has a descriptor of it. Where nobody has the end
+  /// that it sees any more, the master still says whose it is.
   Result<void> before_install(FileContext& context, Actor actor) override {
-    for (const auto& [id, terminal] : terminals_) {
-      const auto slot = any_.find(id);
-      if (terminal.session == actor.tid && slot != any_.end() && !terminal.is_master &&
-          has_controlled_.count(actor.tid) == 0) {
-        context.builder->call(actor, SYS_ioctl, {slot->second, TIOCSCTTY, 0},
-                              "controlling terminal of session " + std::to_string(actor.tid));
-        has_controlled_.emplace(actor.tid, terminal.foreground);
+    for (const bool by_master : {false, true}) {
+      for (const auto& [id, terminal] : terminals_) {
+        const auto slot = any_.find(id);
+        if (terminal.session == actor.tid && slot != any_.end() &&
+            terminal.is_master == by_master && !has_controlled_.contains(actor.tid)) {
+          take_control(context, actor, terminal, slot->second);
+        }
       }
+    }
+    return {};
+  }
+
+  /// All groups are there; who leads the session need not have a descriptor of its terminal.
+  Result<void> installed(FileContext& context, Actor actor, std::uint32_t /*files_id*/) override {
+    const auto controlled = has_controlled_.find(actor.tid);
+    if (controlled != has_controlled_.end() && controlled->second.foreground != 0) {
+      const auto group = static_cast<std::int32_t>(controlled->second.foreground);
+      context.builder->call(
+          actor, SYS_ioctl,
+          {controlled->second.terminal, TIOCSPGRP, context.builder->object(group)},
+          "foreground group " + std::to_string(group), kMayFail);
     }
     return {};
   }
@@ -133,27 +152,37 @@ class Terminals final : public KindPlanner {
     if (found == terminals_.end()) {
       return {};
     }
-    PlanBuilder& builder = *context.builder;
     if (found->second.type == TtyType::CTTY) {
+      PlanBuilder& builder = *context.builder;
       const Slot opened = builder.call(
           at.actor, SYS_openat,
           {AT_FDCWD, builder.text("/dev/tty"), entry.flags() & (O_ACCMODE | O_NONBLOCK)},
           "open /dev/tty");
       context.put_in_place(at, opened);
-      return {};
-    }
-    const Terminal& terminal = found->second;
-    if (!terminal.is_master && terminal.foreground != 0 && terminal.session != 0 &&
-        has_foreground_.emplace(terminal.id, true).second &&
-        has_controlled_.count(terminal.session) != 0) {
-      const std::int32_t group = static_cast<std::int32_t>(terminal.foreground);
-      builder.call(at.actor, SYS_ioctl, {at.fd, TIOCSPGRP, builder.object(group)},
-                   "foreground group " + std::to_string(group), kMayFail);
     }
     return {};
   }
 
  private:
+  struct Controlled {
+    Slot terminal{};  // either end
+    std::uint32_t foreground = 0;
+  };
+
+  void take_control(FileContext& context, Actor actor, const Terminal& terminal, Slot slot) {
+    PlanBuilder& builder = *context.builder;
+    const std::string what = "controlling terminal of session " + std::to_string(actor.tid);
+    const Slot seen = terminal.is_master
+                          ? builder.call(actor, SYS_ioctl, {slot, TIOCGPTPEER, O_RDWR | O_NOCTTY},
+                                         "other end of terminal " + std::to_string(terminal.index))
+                          : slot;
+    builder.call(actor, SYS_ioctl, {seen, TIOCSCTTY, 0}, what);
+    if (terminal.is_master) {
+      builder.call(actor, SYS_close, {seen}, "close it");
+    }
+    has_controlled_.emplace(actor.tid, Controlled{slot, terminal.foreground});
+  }
+
   void add(const TtyInfoEntry& entry) {
     Terminal& terminal = terminals_[entry.id()];
     terminal.id = entry.id();
@@ -167,6 +196,10 @@ class Terminals final : public KindPlanner {
     terminal.packet_mode = entry.packet_mode();
     terminal.session = entry.sid();
     terminal.foreground = entry.pgrp();
+    if (entry.uid() && entry.gid()) {
+      terminal.uid = *entry.uid();
+      terminal.gid = *entry.gid();
+    }
     if (entry.termios() != nullptr) {
       terminal.termios = termios_of(*entry.termios());
     }
@@ -209,7 +242,8 @@ class Terminals final : public KindPlanner {
   Result<Slot> open_pty(FileContext& context, const Terminal& terminal, const TtyFileEntry& entry) {
     const std::string path = "/dev/pts/" + std::to_string(terminal.index);
     if (!has_master(terminal.index)) {
-      return take_own_terminal(context, path, entry);
+      return terminal.termios ? take_own_terminal(context, path, entry)
+                              : open_hung_up(context, terminal, entry);
     }
     if (masters_.count(terminal.index) == 0) {
       masters_.emplace(terminal.index, make_master(context, terminal.index));
@@ -222,6 +256,24 @@ class Terminals final : public KindPlanner {
     // one descriptor.
     context.set_flags(master, entry.flags());
     return master;
+  }
+
+  /// Any terminal will do, since nobody will ever see its master again.
+  Result<Slot> open_hung_up(FileContext& context, const Terminal& terminal,
+                            const TtyFileEntry& entry) {
+    PlanBuilder& builder = *context.builder;
+    const std::string name = "terminal " + std::to_string(terminal.index) + ", which has hung up";
+    const auto [master, is_new] = hung_up_.try_emplace(terminal.index);
+    if (is_new) {
+      master->second = context.open_path("/dev/ptmx", O_RDWR);
+      const std::int32_t unlocked = 0;
+      builder.call(kRestorer, SYS_ioctl, {master->second, TIOCSPTLCK, builder.object(unlocked)},
+                   "unlock " + name);
+    }
+    const std::uint32_t flags = entry.flags() & (O_ACCMODE | O_NONBLOCK | O_APPEND);
+    return builder.keep(builder.call(kRestorer, SYS_ioctl,
+                                     {master->second, TIOCGPTPEER, flags | O_NOCTTY | O_CLOEXEC},
+                                     "open " + name));
   }
 
   static Slot make_master(FileContext& context, std::uint32_t index) {
@@ -264,6 +316,12 @@ class Terminals final : public KindPlanner {
       }
       if (terminal.termios && (terminal.is_master || !has_settings(index))) {
         set(TCSETS, builder.object(*terminal.termios), "settings");
+      }
+      if (!terminal.is_master && terminal.uid) {
+        const std::string path = "/dev/pts/" + std::to_string(index);
+        builder.call(kRestorer, SYS_fchownat,
+                     {AT_FDCWD, builder.text(path), *terminal.uid, *terminal.gid, 0},
+                     "owner of " + path);
       }
       if (terminal.locked_termios) {
         set(TIOCSLCKTRMIOS, builder.object(*terminal.locked_termios), "locked settings");
@@ -314,11 +372,11 @@ class Terminals final : public KindPlanner {
     }
   }
 
-  std::map<std::uint32_t, Terminal> terminals_;            // by TtyInfoEntry.id
-  std::map<std::uint32_t, Slot> masters_;                  // by index
-  std::map<std::uint32_t, Slot> any_;                      // one descriptor of each terminal
-  std::map<std::uint32_t, std::uint32_t> has_controlled_;  // session leaders that took one
-  std::map<std::uint32_t, bool> has_foreground_;
+  std::map<std::uint32_t, Terminal> terminals_;         // by TtyInfoEntry.id
+  std::map<std::uint32_t, Slot> masters_;               // by index
+  std::map<std::uint32_t, Slot> any_;                   // one descriptor of each terminal
+  std::map<std::uint32_t, Controlled> has_controlled_;  // by session leader
+  std::map<std::uint32_t, Slot> hung_up_;               // masters, by index
 };
 
 }  // namespace

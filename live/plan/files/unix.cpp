@@ -1,21 +1,14 @@
 // SPDX-License-Identifier: MIT
-// Unix sockets: single ones, pairs, connections to a listener of the tree, and what is queued.
-#include <fcntl.h>
+// Unix sockets: single ones, pairs, and connections to a listener of the tree.
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <sys/syscall.h>
-#include <sys/un.h>
 
 #include <algorithm>
-#include <cstddef>
-#include <cstring>
 #include <map>
-#include <optional>
 #include <vector>
 
-#include "libimg/base/text.h"
-#include "libimg/model/each_record.h"
-#include "live/plan/files/sockets.h"
+#include "live/plan/files/unix_names.h"
+#include "live/plan/files/unix_queues.h"
 
 namespace img::plan {
 namespace {
@@ -26,44 +19,17 @@ using schema::UnixSkEntry;
 
 constexpr std::uint32_t kListen = 10;      // TCP_LISTEN
 constexpr std::uint32_t kEstablished = 1;  // TCP_ESTABLISHED
-constexpr int kSendFlags = MSG_DONTWAIT | MSG_NOSIGNAL;
-constexpr std::uint64_t kMostQueued = std::uint64_t{64} << 20;
-
-Bytes name_of(const UnixSkEntry& entry) {
-  return entry.name() == nullptr
-             ? Bytes{}
-             : std::as_bytes(std::span(entry.name()->data(), entry.name()->size()));
-}
-
-bool is_abstract(Bytes name) {
-  return !name.empty() && name.front() == std::byte{0};
-}
-
-std::string label(const UnixSkEntry& entry) {
-  return "unix socket:[" + std::to_string(entry.ino()) + "]";
-}
-
-std::string path_of(const UnixSkEntry& entry) {
-  const Bytes name = name_of(entry);
-  std::string path(as_text(name));
-  return path.substr(0, path.find('\0'));
-}
-
-/// A packet that waits in a socket.
-struct Packet {
-  std::vector<std::byte> bytes;
-  std::vector<std::uint32_t> rights;  // ids of the files that go with it
-};
+constexpr std::uint32_t kOutside = 1;      // UnixSkEntry.uflags: not of the image
 
 class UnixSockets final : public KindPlanner {
  public:
   explicit UnixSockets(FileContext& context) {
     for (const OpenFile& file : context.table.files()) {
       if (const auto* entry = file.as<UnixSkEntry>(FdTypes::UNIXSK)) {
-        by_ino_.emplace(entry->ino(), entry);
+        ((entry->uflags() & kOutside) != 0 ? services_ : by_ino_).emplace(entry->ino(), entry);
       }
     }
-    if (const Result<void> read = read_queues(context); !read) {
+    if (const Result<void> read = queues_.read(context.reader); !read) {
       context.builder->refuse(read.error());
     }
   }
@@ -74,7 +40,11 @@ class UnixSockets final : public KindPlanner {
     return made_.at(entry.ino());
   }
 
+  // Who waits to be accepted comes last: accept(2) takes those first that came first.
   Result<void> opened(FileContext& context) override {
+    for (const UnixSkEntry* waiting : unaccepted_) {
+      IMG_TRY(names_.connect(context, made_.at(waiting->ino()), *by_ino_.at(waiting->peer())));
+    }
     for (const auto& [ino, slot] : std::map(made_)) {
       IMG_TRY(send_queue(context, *by_ino_.at(ino)));
     }
@@ -85,11 +55,7 @@ class UnixSockets final : public KindPlanner {
     for (const auto& [ino, slot] : senders_) {
       context.builder->close(slot);
     }
-    for (const std::string& path : deleted_) {
-      const auto [folder, name] = context.place_of(path);
-      context.builder->call(kRestorer, SYS_unlinkat, {folder, name, 0},
-                            "delete " + escaped(path) + ", as it was", kMayFail);
-    }
+    names_.finish(context);
     return {};
   }
 
@@ -97,6 +63,13 @@ class UnixSockets final : public KindPlanner {
   [[nodiscard]] const UnixSkEntry* find(std::uint32_t ino) const {
     const auto found = by_ino_.find(ino);
     return found == by_ino_.end() ? nullptr : found->second;
+  }
+  /// Somebody outside of the tree, who is spoken to by name.
+  [[nodiscard]] const UnixSkEntry* service_of(const UnixSkEntry& entry) const {
+    const auto found = services_.find(entry.peer());
+    const bool is_named = found != services_.end() && found->second->type() == SOCK_DGRAM &&
+                          !name_of(*found->second).empty();
+    return is_named ? found->second : nullptr;
   }
 
   Result<void> make(FileContext& context, const UnixSkEntry& entry, const OpenFile& file) {
@@ -113,19 +86,42 @@ class UnixSockets final : public KindPlanner {
     if (peer != nullptr && peer->peer() == entry.ino() && peer != &entry) {
       return make_pair(context, entry, *peer);
     }
-    if (peer == nullptr && entry.state() == kEstablished && entry.type() != SOCK_DGRAM) {
+    if (peer == nullptr && is_half(entry)) {
       return make_half(context, entry);
     }
-    slot = make_single(context, entry);
-    made_.emplace(entry.ino(), slot);
-    if (peer != nullptr) {
-      const OpenFile* target = context.table.find(peer->id(), FdTypes::UNIXSK);
-      if (peer != &entry && target != nullptr) {
-        IMG_TRY(context.slot_of(target->id, FdTypes::UNIXSK));
-      }
-      IMG_TRY(connect(context, slot, *peer));
+    made_.emplace(entry.ino(), make_single(context, entry));
+    return peer == nullptr ? connect_outside(context, entry)
+                           : connect_single(context, entry, *peer);
+  }
+
+  /// Its other end is gone. A datagram socket without a name has got what waits in it from there.
+  [[nodiscard]] bool is_half(const UnixSkEntry& entry) const {
+    return entry.type() == SOCK_DGRAM
+               ? entry.peer() == 0 && name_of(entry).empty() && queues_.has(entry.id())
+               : entry.state() == kEstablished;
+  }
+
+  Result<void> connect_single(FileContext& context, const UnixSkEntry& entry,
+                              const UnixSkEntry& peer) {
+    const OpenFile* target = context.table.find(peer.id(), FdTypes::UNIXSK);
+    if (&peer != &entry && target != nullptr) {
+      IMG_TRY(context.slot_of(target->id, FdTypes::UNIXSK));
     }
-    return {};
+    if (peer.state() == kListen) {
+      unaccepted_.push_back(&entry);
+      return {};
+    }
+    return names_.connect(context, made_.at(entry.ino()), peer);
+  }
+
+  Result<void> connect_outside(FileContext& context, const UnixSkEntry& entry) {
+    const UnixSkEntry* service = service_of(entry);
+    if (service == nullptr) {
+      return {};
+    }
+    names_.expect_service(context, *service,
+                          "--inherit-fd N:socket:[" + std::to_string(entry.ino()) + "]");
+    return names_.connect(context, made_.at(entry.ino()), *service);
   }
 
   /// The caller has named a descriptor for it, or it is one of the root's standard descriptors and
@@ -137,7 +133,8 @@ class UnixSockets final : public KindPlanner {
         (fd >= 0 && context.inherits("fd[" + std::to_string(fd) + "]", slot))) {
       return true;
     }
-    if (fd < 0 || entry.peer() == 0 || find(entry.peer()) != nullptr) {
+    if (fd < 0 || entry.peer() == 0 || find(entry.peer()) != nullptr ||
+        service_of(entry) != nullptr) {
       return false;
     }
     slot = context.own_descriptor(fd);
@@ -156,7 +153,7 @@ class UnixSockets final : public KindPlanner {
   Slot make_single(FileContext& context, const UnixSkEntry& entry) {
     const Slot slot = new_socket(context, entry, label(entry));
     set_socket_options(context, slot, *entry.opts(), label(entry));
-    bind(context, slot, entry);
+    names_.bind(context, slot, entry);
     if (entry.state() == kListen) {
       context.builder->call(kRestorer, SYS_listen, {slot, entry.backlog()},
                             "listen on " + label(entry));
@@ -191,7 +188,7 @@ class UnixSockets final : public KindPlanner {
   void finish_end(FileContext& context, const UnixSkEntry& entry, Slot slot, bool binds) {
     set_socket_options(context, slot, *entry.opts(), label(entry));
     if (binds) {
-      bind(context, slot, entry);
+      names_.bind(context, slot, entry);
     }
     context.set_flags(slot, entry.flags());
     made_.emplace(entry.ino(), slot);
@@ -221,7 +218,8 @@ class UnixSockets final : public KindPlanner {
   [[nodiscard]] const UnixSkEntry* listener_of(const UnixSkEntry& server) const {
     const Bytes name = name_of(server);
     for (const auto& [ino, entry] : by_ino_) {
-      if (entry->state() == kListen && std::ranges::equal(name_of(*entry), name)) {
+      if (entry->state() == kListen && std::ranges::equal(name_of(*entry), name) &&
+          entry->deleted().value_or(false) == server.deleted().value_or(false)) {
         return entry;
       }
     }
@@ -237,132 +235,17 @@ class UnixSockets final : public KindPlanner {
       IMG_ASSIGN(listening, context.slot_of(listener->id(), FdTypes::UNIXSK));
     } else {
       listening = new_socket(context, server, "listener for " + label(server));
-      bind(context, listening, server);
+      names_.bind(context, listening, server);
       builder.call(kRestorer, SYS_listen, {listening, 1}, "listen for " + label(client));
     }
     const Slot calling = new_socket(context, client, label(client));
     finish_end(context, client, calling, true);
-    IMG_TRY(connect(context, calling, server));
+    IMG_TRY(names_.connect(context, calling, listener == nullptr ? server : *listener));
     const Slot accepted = builder.keep(builder.call(
         kRestorer, SYS_accept4, {listening, 0, 0, O_CLOEXEC}, "accept " + label(server)));
     finish_end(context, server, accepted, false);
     if (listener == nullptr) {
       builder.close(listening);
-    }
-    return {};
-  }
-
-  static DataId address(PlanBuilder& builder, Bytes name) {
-    sockaddr_un to{};
-    to.sun_family = AF_UNIX;
-    std::memcpy(to.sun_path, name.data(), std::min(name.size(), sizeof(to.sun_path)));
-    return builder.object(to);
-  }
-
-  static std::uint32_t address_size(Bytes name) {
-    return static_cast<std::uint32_t>(offsetof(sockaddr_un, sun_path) +
-                                      std::min(name.size(), sizeof(sockaddr_un::sun_path)));
-  }
-
-  Result<void> connect(FileContext& context, Slot slot, const UnixSkEntry& to) {
-    const Bytes name = name_of(to);
-    if (name.empty()) {
-      return fail(Fault::unsupported, label(to), "has no name", "others cannot be connected to it");
-    }
-    const bool moved = enter_folder(context, to);
-    context.builder->call(kRestorer, SYS_connect,
-                          {slot, address(*context.builder, name), address_size(name)},
-                          "connect to " + label(to));
-    leave_folder(context, moved);
-    return {};
-  }
-
-  /// A relative name starts in the folder that the program was in.
-  bool enter_folder(FileContext& context, const UnixSkEntry& entry) {
-    if (entry.name_dir() == nullptr || is_abstract(name_of(entry))) {
-      return false;
-    }
-    PlanBuilder& builder = *context.builder;
-    if (!here_) {
-      here_ = builder.keep(builder.call(kRestorer, SYS_openat,
-                                        {AT_FDCWD, builder.text("."), O_PATH | O_CLOEXEC},
-                                        "live-restore's own folder"));
-    }
-    const Slot folder = context.open_path(entry.name_dir()->string_view(), O_PATH | O_DIRECTORY);
-    builder.call(kRestorer, SYS_fchdir, {folder},
-                 "go to " + escaped(entry.name_dir()->string_view()));
-    return true;
-  }
-
-  void leave_folder(FileContext& context, bool moved) {
-    if (moved) {
-      context.builder->call(kRestorer, SYS_fchdir, {*here_}, "go back");
-    }
-  }
-
-  void bind(FileContext& context, Slot slot, const UnixSkEntry& entry) {
-    const Bytes name = name_of(entry);
-    if (name.empty()) {
-      return;
-    }
-    PlanBuilder& builder = *context.builder;
-    const bool moved = enter_folder(context, entry);
-    const std::string path = path_of(entry);
-    if (!is_abstract(name)) {
-      // Left by the tree that was dumped; a file that is no socket is not taken away.
-      builder.expect(SocketOrNothing{full_path(entry)});
-      builder.call(kRestorer, SYS_unlinkat, {AT_FDCWD, builder.text(path), 0},
-                   "remove the old " + escaped(path), may_fail_with(ENOENT));
-    }
-    builder.call(kRestorer, SYS_bind, {slot, address(builder, name), address_size(name)},
-                 "bind " + label(entry));
-    if (!is_abstract(name)) {
-      if (const schema::FilePermsEntry* node = entry.file_perms()) {
-        const DataId text = builder.text(path);
-        builder.call(kRestorer, SYS_fchownat, {AT_FDCWD, text, node->uid(), node->gid(), 0},
-                     "owner of " + escaped(path));
-        builder.call(kRestorer, SYS_fchmodat, {AT_FDCWD, text, node->mode() & 07777},
-                     "mode of " + escaped(path));
-      }
-      if (entry.deleted().value_or(false)) {
-        deleted_.push_back(full_path(entry));
-      }
-    }
-    leave_folder(context, moved);
-  }
-
-  static std::string full_path(const UnixSkEntry& entry) {
-    const std::string path = path_of(entry);
-    return entry.name_dir() == nullptr || path.rfind('/', 0) == 0
-               ? path
-               : entry.name_dir()->str() + "/" + path;
-  }
-
-  Result<void> read_queues(FileContext& context) {
-    std::uint64_t total = 0;
-    bool is_too_much = false;
-    IMG_TRY(model::for_each_message<schema::SkPacketEntry>(
-        context.reader, {model::Kind::sk_queues, 0},
-        [&](const schema::SkPacketEntry& entry, const model::Record& record) {
-          total += record.payload.size();
-          if (total > kMostQueued) {
-            is_too_much = true;
-            return;
-          }
-          Packet packet;
-          for (const Bytes part : record.payload.parts) {
-            packet.bytes.insert(packet.bytes.end(), part.begin(), part.end());
-          }
-          for (std::uint32_t i = 0; entry.scm() != nullptr && i < entry.scm()->size(); ++i) {
-            const auto* rights = entry.scm()->Get(i)->rights();
-            for (std::uint32_t n = 0; rights != nullptr && n < rights->size(); ++n) {
-              packet.rights.push_back(rights->Get(n));
-            }
-          }
-          queues_[entry.id_for()].push_back(std::move(packet));
-        }));
-    if (is_too_much) {
-      return fail(Fault::limit, "sk-queues.img", "more than 64 MiB are queued in sockets");
     }
     return {};
   }
@@ -379,66 +262,28 @@ class UnixSockets final : public KindPlanner {
       return known->second;
     }
     const Slot slot = new_socket(context, entry, "sender to " + label(entry));
-    IMG_TRY(connect(context, slot, entry));
+    IMG_TRY(names_.connect(context, slot, entry));
     senders_.emplace(entry.ino(), slot);
     return slot;
   }
 
   Result<void> send_queue(FileContext& context, const UnixSkEntry& entry) {
-    const auto queue = queues_.find(entry.id());
-    if (queue == queues_.end() ||
+    if (!queues_.has(entry.id()) ||
         std::find(outside_.begin(), outside_.end(), entry.ino()) != outside_.end()) {
       return {};
     }
     IMG_ASSIGN(const Slot sender, sender_to(context, entry));
-    for (const Packet& packet : queue->second) {
-      IMG_TRY(send(context, sender, packet, label(entry)));
-    }
-    return {};
-  }
-
-  static Result<void> send(FileContext& context, Slot sender, const Packet& packet,
-                           const std::string& name) {
-    PlanBuilder& builder = *context.builder;
-    iovec part{};
-    part.iov_len = packet.bytes.size();
-    const DataId parts =
-        builder.object(part, {{offsetof(iovec, iov_base), 8, builder.data(packet.bytes), false}});
-    msghdr message{};
-    message.msg_iovlen = 1;
-    std::vector<Patch> patches{{offsetof(msghdr, msg_iov), 8, parts, false}};
-    if (!packet.rights.empty()) {
-      std::vector<std::byte> control(CMSG_SPACE(packet.rights.size() * sizeof(int)));
-      cmsghdr head{};
-      head.cmsg_level = SOL_SOCKET;
-      head.cmsg_type = SCM_RIGHTS;
-      head.cmsg_len = CMSG_LEN(packet.rights.size() * sizeof(int));
-      std::memcpy(control.data(), &head, sizeof(head));
-      std::vector<Patch> descriptors;
-      for (std::size_t i = 0; i < packet.rights.size(); ++i) {
-        const OpenFile* file = context.table.find(packet.rights[i]);
-        IMG_ASSIGN(const Slot passed,
-                   context.slot_of(packet.rights[i], file == nullptr ? FdTypes::UND : file->type));
-        descriptors.push_back(
-            {static_cast<std::uint32_t>(CMSG_LEN(0) + i * sizeof(int)), 4, passed, false});
-      }
-      message.msg_controllen = control.size();
-      patches.push_back(
-          {offsetof(msghdr, msg_control), 8, builder.data(control, std::move(descriptors)), false});
-    }
-    builder.call(kRestorer, SYS_sendmsg,
-                 {sender, builder.object(message, std::move(patches)), kSendFlags},
-                 "what waits in " + name);
-    return {};
+    return queues_.send(context, entry.id(), sender, label(entry));
   }
 
   std::map<std::uint32_t, const UnixSkEntry*> by_ino_;
-  std::map<std::uint32_t, std::vector<Packet>> queues_;  // by file id
-  std::map<std::uint32_t, Slot> made_;                   // by ino
-  std::map<std::uint32_t, Slot> senders_;                // by ino of the receiver; closed at last
+  std::map<std::uint32_t, const UnixSkEntry*> services_;  // of others, by ino
+  std::map<std::uint32_t, Slot> made_;                    // by ino
+  std::map<std::uint32_t, Slot> senders_;                 // by ino of the receiver; closed at last
+  std::vector<const UnixSkEntry*> unaccepted_;
   std::vector<std::uint32_t> outside_;
-  std::vector<std::string> deleted_;
-  std::optional<Slot> here_;
+  UnixNames names_;
+  UnixQueues queues_;
 };
 
 }  // namespace
