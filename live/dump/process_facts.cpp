@@ -24,6 +24,7 @@ constexpr std::uint64_t kMaskBytes = 8;
 struct ProcessAnswers {
   std::array<SignalAction, kSignals> actions;
   std::array<itimerval, 3> itimers;
+  std::array<rlimit64, RLIM_NLIMITS> limits;
   std::int32_t child_subreaper;
   std::int32_t unused;
 };
@@ -87,6 +88,11 @@ void add_signal_calls(Batch& batch, std::uint64_t at) {
                                   static_cast<std::uint64_t>(signal - 1) * sizeof(SignalAction);
       batch.add(SYS_rt_sigaction, {static_cast<std::uint64_t>(signal), 0, place, kMaskBytes});
     }
+  }
+  // From outside this takes a capability where the users are others.
+  for (std::uint64_t resource = 0; resource < RLIM_NLIMITS; ++resource) {
+    batch.add(SYS_prlimit64, {0, resource, 0,
+                              at + offsetof(ProcessAnswers, limits) + resource * sizeof(rlimit64)});
   }
   for (const int timer : {ITIMER_REAL, ITIMER_VIRTUAL, ITIMER_PROF}) {
     batch.add(SYS_getitimer, {static_cast<std::uint64_t>(timer),
@@ -178,6 +184,7 @@ Result<void> ask_leader(trace::FrozenProcess& process, const trace::RemoteMemory
   out.child_subreaper = answers.process.child_subreaper != 0;
   out.actions = answers.process.actions;
   out.itimers = answers.process.itimers;
+  out.limits = answers.process.limits;
   out.threads.push_back(facts_of(answers.thread, batch.result(secure_bits)));
   for (std::size_t at = 0; at < out.timers.size(); at += kTimersAtOnce) {
     const std::size_t count = std::min(kTimersAtOnce, out.timers.size() - at);

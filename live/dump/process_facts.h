@@ -3,6 +3,7 @@
 // of its threads. Nothing of it is changed by asking.
 #pragma once
 
+#include <sys/resource.h>
 #include <sys/time.h>
 #include <time.h>
 
@@ -46,6 +47,7 @@ struct ProcessFacts {
   bool child_subreaper = false;
   std::array<SignalAction, kSignals> actions{};  // of signal 1 in front
   std::array<itimerval, 3> itimers{};            // ITIMER_REAL, _VIRTUAL, _PROF
+  std::array<rlimit64, RLIM_NLIMITS> limits{};   // of RLIMIT_CPU in front
   std::vector<TimerFacts> timers;
   std::vector<ThreadFacts> threads;  // as FrozenProcess::threads
 };

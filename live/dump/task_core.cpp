@@ -2,9 +2,7 @@
 #include "live/dump/task_core.h"
 
 #include <signal.h>
-#include <sys/resource.h>
 
-#include <cerrno>
 #include <charconv>
 #include <optional>
 
@@ -81,13 +79,10 @@ Offset<schema::TaskTimersEntry> write_timers(FlatBufferBuilder& builder,
   return schema::CreateTaskTimersEntry(builder, real, virt, prof, posix_at);
 }
 
-Result<Offset<schema::TaskRlimitsEntry>> write_limits(FlatBufferBuilder& builder, pid_t pid) {
+Offset<schema::TaskRlimitsEntry> write_limits(FlatBufferBuilder& builder,
+                                              const ProcessFacts& facts) {
   std::vector<Offset<schema::RlimitEntry>> limits;
-  for (int resource = 0; resource < RLIM_NLIMITS; ++resource) {
-    rlimit64 limit{};
-    if (::prlimit64(pid, static_cast<__rlimit_resource>(resource), nullptr, &limit) < 0) {
-      return fail(sys_error(errno, "process " + std::to_string(pid), "prlimit"));
-    }
+  for (const rlimit64& limit : facts.limits) {
     limits.push_back(schema::CreateRlimitEntry(builder, limit.rlim_cur, limit.rlim_max));
   }
   const auto all = builder.CreateVector(limits);
@@ -128,7 +123,7 @@ Result<Offset<schema::TaskCoreEntry>> write_task(FlatBufferBuilder& builder,
   const trace::Tracee& leader = process.threads[0];
   IMG_ASSIGN(const std::uint64_t mask, leader.signal_mask());
   IMG_ASSIGN(const auto pending, write_pending(builder, leader, true));
-  IMG_ASSIGN(const auto limits, write_limits(builder, process.pid()));
+  const auto limits = write_limits(builder, facts);
   const auto comm = builder.CreateString(process.stat.comm);
   const auto timers = write_timers(builder, facts);
   const auto actions = write_actions(builder, facts);
