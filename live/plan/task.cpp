@@ -264,6 +264,22 @@ Result<void> plan_waiting(PlanBuilder& builder, const HostFacts& facts, const Ta
   return {};
 }
 
+/// Whether one of these pending signals is not blocked.
+bool is_any_due(const schema::SignalQueueEntry* queue, std::uint64_t mask) {
+  const auto* signals = queue == nullptr ? nullptr : queue->signals();
+  for (std::uint32_t i = 0; signals != nullptr && i < signals->size(); ++i) {
+    const auto* bytes = signals->Get(i)->siginfo();
+    std::int32_t number = 0;
+    if (bytes != nullptr && bytes->size() >= sizeof number) {
+      std::memcpy(&number, bytes->data(), sizeof number);
+    }
+    if (number >= 1 && number <= 64 && (mask >> (number - 1) & 1) == 0) {
+      return true;
+    }
+  }
+  return false;
+}
+
 Result<void> plan_start(PlanBuilder& builder, const HostFacts& facts, const TaskImage& task) {
   for (const ThreadImage& thread : task.threads) {
     SetThread step;
@@ -271,12 +287,16 @@ Result<void> plan_start(PlanBuilder& builder, const HostFacts& facts, const Task
     step.tid = thread.tid;
     IMG_ASSIGN(step.state, arch::read_thread_info(*thread.core->thread_info(), facts.xsave));
     arch::Registers& registers = step.state.registers;
-    // What a restart block held is not in an image: the call is made again in full.
-    if (arch::restart_of(registers) != arch::Restart::none) {
+    step.mask = thread.own().blk_sigset().value_or(task.shared().blk_sigset());
+    // What a restart block held is not in an image: the call is made again in full, if there is no
+    // signal that it is to end by.
+    const bool is_due = is_any_due(task.shared().signals_s(), step.mask) ||
+                        is_any_due(thread.own().signals_p(), step.mask);
+    if (arch::restart_of(registers) != arch::Restart::none ||
+        (!is_due && arch::was_recorded_interrupted(registers))) {
       registers = arch::same_call_again(registers);
     }
     registers.orig_ax = arch::kNoSystemCall;
-    step.mask = thread.own().blk_sigset().value_or(task.shared().blk_sigset());
     if (const auto* rseq = thread.own().rseq_entry(); rseq != nullptr) {
       step.rseq = rseq->rseq_abi_pointer();
       step.rseq_cs = rseq->rseq_cs_pointer().value_or(0);

@@ -83,6 +83,19 @@ bool was_interrupted_unseen(const Registers& stopped) {
   }
 }
 
+bool was_recorded_interrupted(const Registers& recorded) {
+  if (!in_system_call(recorded) || static_cast<std::int64_t>(recorded.ax) != -EINTR) {
+    return false;
+  }
+  switch (recorded.orig_ax) {
+    case SYS_nanosleep:
+    case SYS_clock_nanosleep:
+    case SYS_poll:
+    case SYS_futex: return true;
+    default: return was_interrupted_unseen(recorded);
+  }
+}
+
 Registers same_call_again(const Registers& stopped) {
   Registers out = stopped;
   out.ax = stopped.orig_ax;

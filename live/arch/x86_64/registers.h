@@ -52,6 +52,9 @@ enum class Restart {
 /// had done nothing yet: epoll_wait and its like. Where no signal is due, only the stop can have
 /// been the reason, and the program must not see it.
 [[nodiscard]] bool was_interrupted_unseen(const Registers& stopped);
+/// As an image has a call whose restart block stayed in the kernel (nanosleep, poll, futex), or
+/// that was left unseen: -EINTR, which the program did not see either.
+[[nodiscard]] bool was_recorded_interrupted(const Registers& recorded);
 /// The registers with which the call that was left is made once more.
 [[nodiscard]] Registers same_call_again(const Registers& stopped);
 

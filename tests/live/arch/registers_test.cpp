@@ -72,5 +72,12 @@ TEST(Registers, PlainEintrIsToldApart) {
   EXPECT_EQ(again.ip, 0x1000U);
 }
 
+TEST(Registers, ARecordedInterruptionIsKnown) {
+  EXPECT_TRUE(was_recorded_interrupted(stopped_in(SYS_poll, -EINTR)));
+  EXPECT_TRUE(was_recorded_interrupted(stopped_in(SYS_epoll_wait, -EINTR)));
+  EXPECT_FALSE(was_recorded_interrupted(stopped_in(SYS_poll, 1)));
+  EXPECT_FALSE(was_recorded_interrupted(stopped_in(SYS_close, -EINTR)));
+}
+
 }  // namespace
 }  // namespace img::arch
