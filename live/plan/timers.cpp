@@ -19,12 +19,17 @@ constexpr std::uint64_t kNanoseconds = 1'000'000'000;
 
 void plan_interval(PlanBuilder& builder, const TaskImage& task, int which,
                    const schema::ItimerEntry& from) {
-  const std::uint64_t left = from.vsec() | from.vusec();
-  if (left == 0) {
+  const std::uint64_t interval = std::min(from.iusec(), kMicroseconds - 1);
+  std::array<std::uint64_t, 4> value{from.isec(), interval, from.vsec(),
+                                     std::min(from.vusec(), kMicroseconds - 1)};
+  // It has run out and its signal is pending: the kernel starts it again when that is taken.
+  if (which == ITIMER_REAL && (value[2] | value[3]) == 0) {
+    value[2] = value[0];
+    value[3] = value[1];
+  }
+  if ((value[2] | value[3]) == 0) {
     return;
   }
-  const std::array<std::uint64_t, 4> value{from.isec(), std::min(from.iusec(), kMicroseconds - 1),
-                                           from.vsec(), std::min(from.vusec(), kMicroseconds - 1)};
   builder.call({task.pid()}, SYS_setitimer, {which, builder.object(value), 0}, "interval timer");
 }
 

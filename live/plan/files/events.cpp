@@ -75,6 +75,10 @@ class Timerfds final : public KindPlanner {
       itimerspec times{};
       times.it_value = {static_cast<time_t>(entry.vsec()), static_cast<long>(entry.vnsec())};
       times.it_interval = {static_cast<time_t>(entry.isec()), static_cast<long>(entry.insec())};
+      // It has run out, and the kernel starts it again when that is read.
+      if (entry.vsec() == 0 && entry.vnsec() == 0 && entry.ticks() != 0) {
+        times.it_value = times.it_interval;
+      }
       builder.call(at.actor, SYS_timerfd_settime, {at.fd, 0, builder.object(times), 0},
                    "time left of " + name);
     }
