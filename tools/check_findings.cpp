@@ -90,10 +90,10 @@ void FindingReport::not_asked(check::RuleId rule, std::string_view why) {
   not_asked_.emplace_back(rule, why);
 }
 
-void FindingReport::write_needs(const Restore& restore) {
+void FindingReport::write_needs(check::Restorer restorer, bool is_with) {
   std::string command;
   for (const check::Need& need : needs_) {
-    const std::string option = need.text(restore.restorer);
+    const std::string option = need.text(restorer);
     if (!option.empty()) {
       command += " " + option;
     }
@@ -104,14 +104,13 @@ void FindingReport::write_needs(const Restore& restore) {
           escaped(option.empty() ? need.text(check::Restorer::criu) : option));
     }
   }
-  if (!command.empty() && !restore.is_with) {
-    report_.text() << escaped(image_)
-                   << ": restore with: " << check::restorer_command(restore.restorer)
+  if (!command.empty() && !is_with) {
+    report_.text() << escaped(image_) << ": restore with: " << check::restorer_command(restorer)
                    << escaped(command) << '\n';
   }
 }
 
-void FindingReport::write_needs_json(const Restore& restore) {
+void FindingReport::write_needs_json(check::Restorer restorer) {
   JsonWriter& json = report_.json();
   json.begin_array("needs");
   for (const check::Need& need : needs_) {
@@ -119,7 +118,7 @@ void FindingReport::write_needs_json(const Restore& restore) {
     json.text("rule", check::rule(need.rule).id);
     json.text("file", need.where.file);
     json.number("entry", need.where.entry);
-    json.text("option", need.text(restore.restorer));
+    json.text("option", need.text(restorer));
     std::vector<std::string> options;
     for (const check::RestoreOption& option : need.options) {
       options.push_back(option.text());
@@ -130,7 +129,7 @@ void FindingReport::write_needs_json(const Restore& restore) {
     json.end();
   }
   json.end();
-  json.text("restorer", check::restorer_command(restore.restorer));
+  json.text("restorer", check::restorer_command(restorer));
 }
 
 void FindingReport::write_not_asked() {
@@ -157,15 +156,16 @@ void FindingReport::write_not_asked() {
   }
 }
 
-Counts FindingReport::conclude(const check::Summary* summary, const Restore& restore, bool quiet) {
+Counts FindingReport::conclude(const check::Summary* summary, bool is_with, bool quiet) {
   Counts counts = counts_;
+  const auto restorer = summary == nullptr ? check::Restorer::criu : summary->restorer;
   if (summary != nullptr && ignored_.empty()) {
     counts = {summary->notes, summary->warnings, summary->errors};  // those not told too
   }
   if (report_.is_json()) {
     JsonWriter& json = report_.json();
     json.end();
-    write_needs_json(restore);
+    write_needs_json(restorer);
     write_not_asked();
     json.number("errors", counts[2]);
     json.number("warnings", counts[1]);
@@ -180,7 +180,7 @@ Counts FindingReport::conclude(const check::Summary* summary, const Restore& res
     }
   } else if (summary != nullptr && !quiet) {
     write_not_asked();
-    write_needs(restore);
+    write_needs(restorer, is_with);
     const auto number = [](std::uint64_t count, std::string_view what) {
       return fmt::format("{} {}{}", count, what, count == 1 ? "" : "s");
     };

@@ -21,12 +21,6 @@ struct Ignored {
 /// How many of each severity: notes, warnings, errors.
 using Counts = std::array<std::uint64_t, 3>;
 
-/// What was said of the restore that is to come.
-struct Restore {
-  check::Restorer restorer = check::Restorer::criu;
-  bool is_with = false;  // --with: what it will be given is known
-};
-
 /// One image's. With --json its members of the object that is open.
 class FindingReport : public check::FindingSink {
  public:
@@ -36,14 +30,15 @@ class FindingReport : public check::FindingSink {
   void finding(const check::Finding& finding) override;
   void need(const check::Need& need) override { needs_.push_back(need); }
   void not_asked(check::RuleId rule, std::string_view why) override;
-  /// The last line: how many there were. `summary` is null where the image could not be asked.
-  Counts conclude(const check::Summary* summary, const Restore& restore, bool quiet);
+  /// The last lines: how many there were, and what a restore needs (`is_with`: it is known what it
+  /// will get). `summary` is null where the image could not be asked.
+  Counts conclude(const check::Summary* summary, bool is_with, bool quiet);
 
  private:
   [[nodiscard]] bool is_ignored(const check::Finding& finding) const;
   void write_json(const check::Finding& finding);
-  void write_needs(const Restore& restore);
-  void write_needs_json(const Restore& restore);
+  void write_needs(check::Restorer restorer, bool is_with);
+  void write_needs_json(check::Restorer restorer);
   void write_not_asked();
 
   frame::Report& report_;

@@ -4,8 +4,8 @@
 
 #include "libimg/check/check.h"
 #include "libimg/check/host.h"
-#include "libimg/convert/open_image.h"
 #include "tools/check_findings.h"
+#include "tools/check_sources.h"
 #include "tools/frame/arguments.h"
 #include "tools/source_options.h"
 #include "tools/tools.h"
@@ -49,13 +49,11 @@ class ImgCheck : public frame::Program {
  private:
   [[nodiscard]] Result<void> refuse_nonsense() const;
   [[nodiscard]] Result<void> prepare();
-  [[nodiscard]] Restore restore_of(const schema::ImageHeader& header) const;
+  [[nodiscard]] check::Options options() const;
   [[nodiscard]] Result<std::vector<convert::Source>> images(const std::string& argument,
                                                             const frame::Call& call) const;
   void check_source(const std::string& argument, frame::Call& call);
   void check_image(const convert::Source& source, frame::Call& call);
-  [[nodiscard]] Result<check::Summary> ask(const convert::Source& source, FindingReport& findings,
-                                           Restore& restore);
   void could_not(Error error, frame::Call& call);
 
   std::vector<std::string> sources_;
@@ -75,6 +73,7 @@ class ImgCheck : public frame::Program {
   std::vector<Ignored> ignored_;
   std::optional<Error> first_error_;  // of what could not be asked
   bool has_errors_ = false;
+  std::set<check::PackId> compared_packs_;  // of all stores asked about
 };
 
 void ImgCheck::declare(CLI::App& app) {
@@ -108,42 +107,19 @@ Result<std::vector<convert::Source>> ImgCheck::images(const std::string& argumen
     return fail(Fault::unsupported, source.path, "one file is not an image", {},
                 "give the directory that it is in");
   }
-  return convert::images_of(source);
+  return images_to_check(source);
 }
 
-/// Our own images are for live-restore, others for who made them.
-Restore ImgCheck::restore_of(const schema::ImageHeader& header) const {
-  Restore restore{check::Restorer::criu, given_.is_stated()};
-  const auto* provenance = header.provenance();
-  const auto origin = provenance == nullptr ? schema::Origin::live : provenance->origin();
-  if (origin == schema::Origin::live) {
-    restore.restorer = check::Restorer::stasis;
-  } else if (origin == schema::Origin::archive) {
-    restore.restorer = check::Restorer::podman;
-  }
-  restore.restorer = restorer_.value_or(restore.restorer);
-  return restore;
-}
-
-Result<check::Summary> ImgCheck::ask(const convert::Source& source, FindingReport& findings,
-                                     Restore& restore) {
-  check::DamageLog damage;
-  Result<std::unique_ptr<model::ImageReader>> image = convert::open_image(source, {damage.sink()});
-  if (!image) {
-    const check::Summary met = check::judge_unopened(source.place(), damage.take(), findings);
-    return met.errors > 0 ? Result<check::Summary>(met) : fail(std::move(image).error());
-  }
-  restore = restore_of((*image)->header());
+check::Options ImgCheck::options() const {
   check::Options options;
   options.given = given_;
-  options.given.add(check::runtime_supply(**image));
-  options.restorer = restore.restorer;
+  options.restorer = restorer_;
   options.host = machine_ ? &*machine_ : nullptr;
-  options.damage = source.form == convert::Form::store ? nullptr : &damage;
+  options.known_packs = compared_packs_;
   if (!ignored_.empty()) {
     options.most_per_rule = 0;  // what is only counted cannot be left out of the count
   }
-  return check::check(**image, options, findings);
+  return options;
 }
 
 void ImgCheck::could_not(Error error, frame::Call& call) {
@@ -164,12 +140,13 @@ void ImgCheck::check_image(const convert::Source& source, frame::Call& call) {
     call.report.json().text("kind", convert::form_name(source.form));
   }
   FindingReport findings(call.report, ignored_, source.place());
-  Restore restore;
-  Result<check::Summary> summary = ask(source, findings, restore);
+  Result<check::Summary> summary = tools::check_source(source, options(), findings);
   const Counts counts =
-      findings.conclude(summary ? &*summary : nullptr, restore, call.common.quiet);
+      findings.conclude(summary ? &*summary : nullptr, with_.has_value(), call.common.quiet);
   has_errors_ = has_errors_ || counts[2] > 0 || (strict_ && counts[1] > 0);
-  if (!summary) {
+  if (summary) {
+    compared_packs_.insert(summary->packs.begin(), summary->packs.end());
+  } else {
     could_not(std::move(summary).error(), call);
   }
   if (call.report.is_json()) {

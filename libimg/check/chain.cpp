@@ -193,6 +193,8 @@ void judge_levels(Facts& child, const Options& options) {
         reading.read(file, wanted);
       }
     }
+    // A level is read only in part, so its records are not counted.
+    judge_store(*level, options, (*parent)->header().records());
     age_and_page(*level, above->header().page_size(), uptime);
     for (const auto& [file, ranges] : wanted) {
       if (!ranges.empty()) {

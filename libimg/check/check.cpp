@@ -2,8 +2,10 @@
 #include "libimg/check/check.h"
 
 #include <algorithm>
+#include <thread>
 
 #include "libimg/check/facts.h"
+#include "libimg/check/read_ahead.h"
 #include "schema/pagemap_generated.h"
 
 namespace img::check {
@@ -55,9 +57,9 @@ std::vector<FileKey> in_reading_order(std::vector<FileKey> files) {
   return files;
 }
 
-class Judge : public model::RecordSink {
+class Judge {
  public:
-  Judge(Facts& facts, DamageLog* damage) : facts_(facts), damage_(damage) {
+  explicit Judge(Facts& facts) : facts_(facts) {
     for (const RuleSetMaker make : kMakers) {
       sets_.push_back(make(facts));
     }
@@ -68,7 +70,7 @@ class Judge : public model::RecordSink {
     }
   }
 
-  Result<void> record(const Record& record) override {
+  void record(const Record& record) {
     ++facts_.report.summary().records;
     if (record.table != nullptr && record.table->name == "PagemapHead") {
       pages_id_ = record.as<schema::PagemapHead>()->pages_id();
@@ -77,21 +79,17 @@ class Judge : public model::RecordSink {
     for (const auto& set : sets_) {
       set->record(record);
     }
-    return {};
   }
 
-  void read(FileKey file) {
-    pages_id_.reset();
+  /// After its last record.
+  void file(FileKey file, const FileRead& read) {
     ++facts_.report.summary().files;
-    const Result<void> done = facts_.reader.read(file, *this);
-    bool is_told = false;
-    if (damage_ != nullptr) {
-      is_told = judge_damage(facts_.report, facts_.reader, file, damage_->take(), pages_id_);
+    const bool is_told = judge_damage(facts_.report, facts_.reader, file, read.damage, pages_id_);
+    pages_id_.reset();
+    if (!read.done && !is_told && file.kind != Kind::unknown_file) {
+      judge_error(facts_, file, read.done.error());
     }
-    if (!done && !is_told && file.kind != Kind::unknown_file) {
-      facts_.report.add(RuleId::SET_2, facts_.at(file), "cannot be read: " + done.error().line());
-    }
-    if (!done || is_told) {
+    if (!read.done || is_told) {
       facts_.damaged.insert(file.kind == Kind::zombie ? Kind::core : file.kind);
     }
   }
@@ -105,10 +103,19 @@ class Judge : public model::RecordSink {
 
  private:
   Facts& facts_;
-  DamageLog* damage_;
   std::vector<std::unique_ptr<RuleSet>> sets_;
   std::optional<std::uint64_t> pages_id_;  // of the page map being read
 };
+
+/// Our own images are for live-restore, others for who made them.
+Restorer maker_of(const model::ImageReader& image) {
+  const auto* provenance = image.header().provenance();
+  switch (provenance == nullptr ? schema::Origin::live : provenance->origin()) {
+    case schema::Origin::live: return Restorer::stasis;
+    case schema::Origin::archive: return Restorer::podman;
+    default: return Restorer::criu;
+  }
+}
 
 /// A pre-dump has the memory of tasks, and nothing about them.
 bool looks_like_predump(const Facts& facts) {
@@ -121,11 +128,15 @@ bool looks_like_predump(const Facts& facts) {
 }  // namespace
 
 std::function<void(const criu::Damage&)> DamageLog::sink() {
-  return [this](const criu::Damage& damage) { met_.push_back(damage); };
+  return [this](const criu::Damage& damage) {
+    const std::lock_guard lock(mutex_);
+    met_[std::this_thread::get_id()].push_back(damage);
+  };
 }
 
 std::vector<criu::Damage> DamageLog::take() {
-  return std::exchange(met_, {});
+  const std::lock_guard lock(mutex_);
+  return std::exchange(met_[std::this_thread::get_id()], {});
 }
 
 Result<Summary> check(model::ImageReader& image, const Options& options, FindingSink& findings) {
@@ -138,12 +149,14 @@ Result<Summary> check(model::ImageReader& image, const Options& options, Finding
       std::any_of(facts.present.begin(), facts.present.end(), [](const FileKey& file) {
         return file.kind == Kind::files || model::old_file_kind(file.kind) != FdTypes::UND;
       });
+  facts.restorer = options.restorer.value_or(maker_of(image));
+  report.summary().restorer = facts.restorer;
   report.summary().is_predump = facts.is_predump;
   report.summary().levels = 1;
-  Judge judge(facts, options.damage);
-  for (const FileKey file : in_reading_order(facts.present)) {
-    judge.read(file);
-  }
+  Judge judge(facts);
+  ReadAhead(image, options.damage, in_reading_order(facts.present))
+      .run([&](const Record& record) { judge.record(record); },
+           [&](FileKey file, const FileRead& read) { judge.file(file, read); });
   judge.finish();
   if (options.host != nullptr) {
     for (const Rule& known : rules()) {
@@ -152,6 +165,7 @@ Result<Summary> check(model::ImageReader& image, const Options& options, Finding
       }
     }
   }
+  judge_store(facts, options, report.summary().records);
   judge_chain(facts, options);
   return report.summary();
 }

@@ -10,6 +10,12 @@
 #include <array>
 #include <cstdint>
 #include <functional>
+#include <map>
+#include <mutex>
+#include <optional>
+#include <set>
+#include <thread>
+#include <utility>
 #include <vector>
 
 #include "libimg/base/result.h"
@@ -25,13 +31,18 @@ namespace img::check {
 class DamageLog {
  public:
   [[nodiscard]] std::function<void(const criu::Damage&)> sink();
+  /// What the calling thread has met.
   [[nodiscard]] std::vector<criu::Damage> take();
 
  private:
-  std::vector<criu::Damage> met_;
+  std::mutex mutex_;
+  std::map<std::thread::id, std::vector<criu::Damage>> met_;
 };
 
 class Host;
+
+/// store::Id of a pack.
+using PackId = std::pair<std::uint64_t, std::uint64_t>;
 
 struct Options {
   /// Null for images that are not made of files: what cannot be read is then one finding a file.
@@ -40,9 +51,14 @@ struct Options {
   std::uint64_t most_per_rule = 1000;
   /// What the restore will be given; by default nobody said.
   Given given;
-  Restorer restorer = Restorer::criu;
+  /// Whose restore is meant; by default that of who made the image.
+  std::optional<Restorer> restorer = {};
   /// The machine that is to restore. Null: no rule asks it.
   const Host* host = nullptr;
+  /// Of an image in a store: reads every pack, and compares it with its hashes.
+  bool compares_pages = true;
+  /// Packs that have been compared already.
+  std::set<PackId> known_packs;
 };
 
 struct Summary {
@@ -54,7 +70,9 @@ struct Summary {
   std::uint64_t records = 0;
   std::uint64_t needs = 0;
   std::uint64_t levels = 0;  // 1: no parent
-  bool is_predump = false;   // holds only memory for the next increment
+  Restorer restorer = Restorer::criu;
+  std::set<PackId> packs = {};  // compared with their hashes
+  bool is_predump = false;      // holds only memory for the next increment
 
   [[nodiscard]] std::uint64_t of(Severity severity) const;
 };
@@ -65,7 +83,7 @@ struct Summary {
 
 /// Of an image that could not be opened: what its reader met on the way (an archive that is cut
 /// short). Nothing met: all counts are 0.
-[[nodiscard]] Summary judge_unopened(const std::string& place,
-                                     const std::vector<criu::Damage>& met, FindingSink& findings);
+[[nodiscard]] Summary judge_unopened(const std::string& place, const std::vector<criu::Damage>& met,
+                                     FindingSink& findings);
 
 }  // namespace img::check

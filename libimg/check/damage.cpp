@@ -4,6 +4,8 @@
 
 #include <fmt/core.h>
 
+#include <charconv>
+
 namespace img::check {
 namespace {
 
@@ -42,6 +44,29 @@ Severity severity_of(DamageKind kind) {
   return criu::stops_reading(kind) ? Severity::error : Severity::warning;
 }
 
+/// A reader of JSON says "line 3, column 7, entries[2].tc.comm".
+Where place_in_json(Where where, std::string_view place) {
+  constexpr std::string_view kEntries = "entries[";
+  const std::size_t begin = place.find(kEntries);
+  const std::size_t end = begin == std::string_view::npos ? begin : place.find(']', begin);
+  if (end == std::string_view::npos) {
+    return where;
+  }
+  const std::string_view index =
+      place.substr(begin + kEntries.size(), end - begin - kEntries.size());
+  std::from_chars(index.data(), index.data() + index.size(), where.entry);
+  ++where.entry;
+  where.field = end + 2 < place.size() ? std::string(place.substr(end + 2)) : "";
+  return where;
+}
+
+RuleId rule_of_json(const Where& where, std::string_view place) {
+  if (place.find("magic") != std::string_view::npos) {
+    return RuleId::SET_1;
+  }
+  return where.field == "extra" ? RuleId::SET_3 : RuleId::SET_2;
+}
+
 }  // namespace
 
 Summary judge_unopened(const std::string& place, const std::vector<Damage>& met,
@@ -55,6 +80,17 @@ Summary judge_unopened(const std::string& place, const std::vector<Damage>& met,
                                    : fmt::format("member '{}' {}", damage.file, damage.text));
   }
   return report.summary();
+}
+
+void judge_error(Facts& facts, FileKey file, const Error& error) {
+  const auto* provenance = facts.reader.header().provenance();
+  if (provenance == nullptr || provenance->origin() != schema::Origin::json) {
+    facts.report.add(RuleId::SET_2, facts.at(file), "cannot be read: " + error.line());
+    return;
+  }
+  Where where = place_in_json(facts.at(file), error.what);
+  const RuleId rule = rule_of_json(where, error.what);
+  facts.report.add(rule, std::move(where), error.what + ": " + error.why);
 }
 
 bool judge_damage(Report& report, model::ImageReader& image, FileKey file,

@@ -46,7 +46,11 @@ void Facts::take(const Record& record) {
       descriptors.push_back({static_cast<std::uint32_t>(file.id), entry.fd(), entry.id()});
       break;
     }
-    case Kind::mountpoints: mount_ids.insert(record.as<schema::MntEntry>()->mnt_id()); break;
+    case Kind::mountpoints: {
+      const auto& mount = *record.as<schema::MntEntry>();
+      mounts.try_emplace(mount.mnt_id(), mount.mountpoint()->str());
+      break;
+    }
     default: break;
   }
 }

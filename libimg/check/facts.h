@@ -45,16 +45,12 @@ struct PageRange {
 
 struct Facts {
   Facts(model::ImageReader& image, Report& out, const Options& options)
-      : reader(image),
-        report(out),
-        given(options.given),
-        restorer(options.restorer),
-        host(options.host) {}
+      : reader(image), report(out), given(options.given), host(options.host) {}
 
   model::ImageReader& reader;
   Report& report;
   const Given& given;
-  Restorer restorer;
+  Restorer restorer = Restorer::criu;
   const Host* host;              // null: nobody asks it
   std::vector<FileKey> present;  // sorted
   std::set<Kind> damaged;        // kinds of which a file could not be read whole
@@ -73,10 +69,10 @@ struct Facts {
   std::unordered_map<std::uint32_t, std::uint32_t> thread_owner;  // tid to position in the tree
   std::uint32_t mtype = 0;                                        // of the first core
   model::FileTable files;
-  std::unordered_set<std::uint32_t> used_files;         // ids that something names
-  std::vector<TableDescriptor> descriptors;             // sorted once all are read
-  std::unordered_set<std::uint32_t> mount_ids;          // of all mountpoints images
-  std::map<FileKey, std::vector<PageRange>> in_parent;  // by pagemap: what parents must have
+  std::unordered_set<std::uint32_t> used_files;           // ids that something names
+  std::vector<TableDescriptor> descriptors;               // sorted once all are read
+  std::unordered_map<std::uint32_t, std::string> mounts;  // mountpoints, of all namespaces
+  std::map<FileKey, std::vector<PageRange>> in_parent;    // by pagemap: what parents must have
 
   /// Called for every record, before the rules see it.
   void take(const Record& record);
@@ -145,6 +141,10 @@ std::unique_ptr<RuleSet> host_system_rules(Facts& facts);
 
 /// Follows the parents of an image, level by level (PGM-5 to PGM-7).
 void judge_chain(Facts& facts, const Options& options);
+/// Of an image in a store (STO-2, STO-3): `records` have been read of it.
+void judge_store(Facts& facts, const Options& options, std::uint64_t records);
+/// Turns the error that ended the reading of `file` into a finding.
+void judge_error(Facts& facts, FileKey file, const Error& error);
 /// Turns what a reader met in `file` into findings; true if any of it stopped the reading.
 bool judge_damage(Report& report, model::ImageReader& image, FileKey file,
                   const std::vector<criu::Damage>& met, std::optional<std::uint64_t> pages_id);

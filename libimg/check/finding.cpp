@@ -22,6 +22,7 @@ constexpr auto need = Scope::need;
 constexpr auto refuses = Effect::refuses;
 constexpr auto crashes = Effect::crashes;
 constexpr auto hangs = Effect::hangs;
+constexpr auto unreadable = Effect::unreadable;
 constexpr auto differs = Effect::differs;
 constexpr auto nothing = Effect::nothing;
 
@@ -40,6 +41,8 @@ std::string_view advice(Effect effect) {
     case Effect::hangs:
       return "Take the dump again; if it is the only one, img-convert to JSON, correct the field, "
              "and back.";
+    case Effect::unreadable:
+      return "Take the image from where it was imported from, or from another copy of the store.";
     case Effect::differs: return "Look whether the program minds; a new dump would not have it.";
     case Effect::nothing: return "Nothing has to be done.";
   }
@@ -101,6 +104,7 @@ std::string_view effect_text(Effect effect) {
     case Effect::refuses: return "criu restore stops with an error";
     case Effect::crashes: return "criu restore crashes";
     case Effect::hangs: return "criu restore hangs, or loops for ever";
+    case Effect::unreadable: return "the image cannot be read out of the store";
     case Effect::differs: return "the restored program may silently differ";
     case Effect::nothing: return "nothing goes wrong";
   }

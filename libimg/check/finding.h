@@ -25,7 +25,7 @@ enum class Scope : std::uint8_t {
 };
 
 /// What happens where a rule is broken, when CRIU restores the image.
-enum class Effect : std::uint8_t { refuses, crashes, hangs, differs, nothing };
+enum class Effect : std::uint8_t { refuses, crashes, hangs, unreadable, differs, nothing };
 
 enum class RuleId : std::uint16_t {
 #define IMG_RULE(name, ...) name,

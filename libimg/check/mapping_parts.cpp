@@ -33,6 +33,20 @@ void sharing(Facts& facts, const WhereIs& at, const schema::VmaEntry& entry) {
   if ((entry.prot() & ~kKnownProt) != 0) {
     facts.report.add(RuleId::MM_7, at("prot", entry.prot()), "has bits that no protection has");
   }
+  // The file is opened for the mapping alone, with these.
+  constexpr std::uint32_t kAccess = 3;
+  constexpr std::uint32_t kReadWrite = 2;
+  constexpr std::uint32_t kWrite = 2;  // PROT_WRITE
+  const std::uint32_t access = entry.fdflags().value_or(0) & kAccess;
+  const bool is_of_file = vma::is(entry, vma::kFilePrivate | vma::kFileShared);
+  if (entry.fdflags() && is_of_file && access != 0 && access != kReadWrite) {
+    facts.report.add(RuleId::MM_7, at("fdflags", *entry.fdflags()),
+                     "a file that cannot be read cannot be mapped");
+  } else if (entry.fdflags() && vma::is(entry, vma::kFileShared) && is_shared &&
+             (entry.prot() & kWrite) != 0 && access != kReadWrite) {
+    facts.report.add(RuleId::MM_7, at("fdflags", *entry.fdflags()),
+                     "a shared mapping that can be written, of a file that cannot");
+  }
 }
 
 void kind_of(Facts& facts, const WhereIs& at, const schema::VmaEntry& entry) {

@@ -212,8 +212,8 @@ class EventRules : public RuleSet {
       } else if (mark->me() == nullptr) {
         facts_.report.add(RuleId::FAN_1, facts_.at(file, "ffy.mark.me"),
                           "is not set, and the mark is on a mount");
-      } else if (!facts_.mount_ids.empty() && facts_.is_whole(Kind::mountpoints) &&
-                 !facts_.mount_ids.contains(mark->me()->mnt_id())) {
+      } else if (!facts_.mounts.empty() && facts_.is_whole(Kind::mountpoints) &&
+                 !facts_.mounts.contains(mark->me()->mnt_id())) {
         facts_.report.add(
             RuleId::FAN_1,
             facts_.at(file, "ffy.mark.me.mnt_id", std::to_string(mark->me()->mnt_id())),

@@ -173,9 +173,8 @@ class FileRules : public RuleSet {
                         "creates or empties the file when it is opened again");
     }
     const std::int32_t mount = reg.mnt_id().value_or(-1);
-    if (mount != -1 && !facts_.mount_ids.empty() && facts_.is_whole(Kind::mountpoints) &&
-        !facts_.mount_ids.contains(static_cast<std::uint32_t>(mount)) &&
-        !reg.ext().value_or(false)) {
+    if (mount != -1 && !facts_.mounts.empty() && facts_.is_whole(Kind::mountpoints) &&
+        !facts_.mounts.contains(static_cast<std::uint32_t>(mount)) && !reg.ext().value_or(false)) {
       facts_.report.add(RuleId::REG_2, at("mnt_id", std::to_string(mount)),
                         fmt::format("mount {} is not in the image", mount));
     }

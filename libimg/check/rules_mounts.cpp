@@ -2,6 +2,8 @@
 // MNT-*: the mounts of mount namespaces.
 #include <fmt/core.h>
 
+#include <algorithm>
+
 #include "libimg/check/facts.h"
 #include "schema/mounts_generated.h"
 
@@ -159,6 +161,8 @@ class MountRules : public RuleSet {
         external.insert(mount.device);
       }
     }
+    const bool has_external = std::any_of(mounts_.begin(), mounts_.end(),
+                                          [](const Mount& mount) { return mount.is_external; });
     std::unordered_set<std::uint32_t> judged;
     for (const Mount& mount : mounts_) {
       if (mount.is_external || mount.is_root) {
@@ -169,14 +173,16 @@ class MountRules : public RuleSet {
                           "is a file system that CRIU cannot mount");
       }
       if (!whole.contains(mount.device)) {
-        facts_.report.add_plain(
-            RuleId::MNT_4, Severity::warning, at(mount, "root_dev", mount.device),
-            "a part of a file system whose top is not mounted: criu restore needs it given with "
-            "--external mnt");
+        facts_.report.add(
+            RuleId::MNT_4, at(mount, "root_dev", mount.device),
+            "a part of a file system whose top is not mounted, and not external either");
       }
       if (mount.master != 0 && !shared_.contains(mount.master)) {
-        facts_.report.add_plain(
-            RuleId::MNT_6, Severity::warning, at(mount, "master_id", mount.master),
+        // It may be a group outside, that an external mount or the root brings.
+        const bool may_be_outside = has_external || external.contains(mount.device);
+        facts_.report.add(
+            RuleId::MNT_6, may_be_outside ? Severity::warning : Severity::error,
+            at(mount, "master_id", mount.master),
             "is the slave of a group that is not in the image: it has to be external");
       }
       const bool needs_content = mount.fstype == kTmpfs && mount.is_whole && !mount.is_deleted &&

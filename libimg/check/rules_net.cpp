@@ -20,7 +20,10 @@ class NetRules : public RuleSet {
     }
     switch (record.key.file.kind) {
       case Kind::netdev: device(record, *record.as<schema::NetDeviceEntry>()); break;
-      case Kind::netns: peers(record, *record.as<schema::NetnsEntry>()); break;
+      case Kind::netns:
+        peers(record, *record.as<schema::NetnsEntry>());
+        settings(record, *record.as<schema::NetnsEntry>());
+        break;
       case Kind::netns_ct:
       case Kind::netns_exp: connections(record); break;
       default: break;
@@ -108,6 +111,17 @@ class NetRules : public RuleSet {
             RuleId::NET_4,
             facts_.at(record, "nsids.target_ns_id", std::to_string(id->target_ns_id())),
             "is no network namespace of the image");
+      }
+    }
+  }
+
+  /// CRIU 4.2 knows one setting of each; where there is another number it stops.
+  void settings(const Record& record, const schema::NetnsEntry& entry) {
+    for (const auto& [field, list] : {std::pair{"unix_conf", entry.unix_conf()},
+                                      std::pair{"ipv4_sysctl", entry.ipv4_sysctl()}}) {
+      if (list != nullptr && list->size() > 1) {
+        facts_.report.add(RuleId::NET_3, facts_.at(record, field, std::to_string(list->size())),
+                          fmt::format("{} settings, where criu 4.2 knows 1", list->size()));
       }
     }
   }

@@ -143,9 +143,9 @@ class RemapRules : public RuleSet {
           fmt::format("the link is on mount {}, and the file on mount {}",
                       link_file.mnt_id().value_or(-1), file->mnt_id().value_or(-1)));
     }
-    if (!facts_.mount_ids.empty() && link_file.mnt_id().value_or(-1) != -1 &&
+    if (!facts_.mounts.empty() && link_file.mnt_id().value_or(-1) != -1 &&
         facts_.is_whole(Kind::mountpoints) &&
-        !facts_.mount_ids.contains(static_cast<std::uint32_t>(*link_file.mnt_id()))) {
+        !facts_.mounts.contains(static_cast<std::uint32_t>(*link_file.mnt_id()))) {
       say(RuleId::REM_5, remap, "remap_id", remap.remap_id,
           fmt::format("the link is on mount {}, which is not in the image", *link_file.mnt_id()));
     }
@@ -161,6 +161,16 @@ class RemapRules : public RuleSet {
     const auto ghost = ghosts_.find(remap.remap_id);
     const auto* file =
         original == nullptr ? nullptr : original->as<schema::RegFileEntry>(FdTypes::REG);
+    if (file != nullptr) {
+      below_its_mount(remap, *file);
+    }
+    if (ghost != ghosts_.end() && file != nullptr && file->mode() &&
+        ghost->second.mode != *file->mode()) {
+      facts_.report.add(RuleId::GHO_1,
+                        facts_.at(key, 1, "mode", std::to_string(ghost->second.mode)),
+                        fmt::format("has mode 0{:o}, and the file that it stands in for 0{:o}",
+                                    ghost->second.mode, *file->mode()));
+    }
     if (ghost == ghosts_.end() || file == nullptr || !file->size() ||
         (ghost->second.mode & kTypeBits) != kRegular || !facts_.is_whole(Kind::ghost_file)) {
       return;
@@ -169,6 +179,20 @@ class RemapRules : public RuleSet {
     if (size != *file->size()) {
       facts_.report.add(RuleId::GHO_1, facts_.at(key, 1, "size", std::to_string(size)),
                         fmt::format("has {} bytes of a file that had {}", size, *file->size()));
+    }
+  }
+
+  void below_its_mount(const Remap& remap, const schema::RegFileEntry& file) {
+    const auto mount = facts_.mounts.find(static_cast<std::uint32_t>(file.mnt_id().value_or(-1)));
+    if (mount == facts_.mounts.end()) {
+      return;
+    }
+    std::string_view point = mount->second;
+    point.remove_suffix(point.ends_with('/') ? 1 : 0);
+    const std::string_view name = file.name()->string_view();
+    if (!name.starts_with(point) || name.size() <= point.size() || name[point.size()] != '/') {
+      say(RuleId::GHO_4, remap, "orig_id", remap.orig_id,
+          fmt::format("{} is not below the mount that it is on ({})", name, mount->second));
     }
   }
 

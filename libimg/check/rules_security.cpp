@@ -75,6 +75,18 @@ class SecurityRules : public RuleSet {
           facts_.at(record, "thread_core.creds.lsm_profile", creds->lsm_profile()->str()),
           "a label, though the image says that the host had no security module");
     }
+    constexpr std::uint32_t kAppArmor = 2;
+    const std::string_view profile = creds == nullptr || creds->lsm_profile() == nullptr
+                                         ? std::string_view{}
+                                         : creds->lsm_profile()->string_view();
+    // ":namespace:profile", alone or stacked on others.
+    const bool has_namespace =
+        profile.starts_with(':') || profile.find("//&:") != std::string_view::npos;
+    if (facts_.lsm == kAppArmor && has_namespace && !facts_.has(Kind::apparmor)) {
+      facts_.report.add(RuleId::LSM_2,
+                        facts_.at(record, "thread_core.creds.lsm_profile", std::string(profile)),
+                        "names a policy namespace, and apparmor.img is not there");
+    }
   }
 
   void filters(const Record& record, const schema::SeccompEntry& entry) {

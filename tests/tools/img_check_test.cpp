@@ -61,6 +61,58 @@ TEST_F(ImgCheck, WhatCannotBeAskedIsTwo) {
   }
 }
 
+TEST_F(ImgCheck, WhatWillNotBeGivenIsAnError) {
+  EXPECT_EQ(check({dump("shell-job")}).exit, 0);
+  EXPECT_EQ(check({dump("shell-job"), "--with", "--file-locks"}).exit, 1);
+  EXPECT_EQ(check({dump("shell-job"), "--with", "criu restore -j"}).exit, 0);
+  EXPECT_EQ(check({dump("shell-job"), "--with", "", "--ignore", "PST-8"}).exit, 0);
+}
+
+TEST_F(ImgCheck, AsksTheMachine) {
+  // No machine has the files of the fixtures.
+  const ToolRun done = check({dump("single"), "--host"});
+  EXPECT_EQ(done.exit, 1) << done.out << done.err;
+  EXPECT_NE(done.out.find("REG-3 error"), std::string::npos) << done.out;
+  EXPECT_EQ(check({dump("single"), "--host", "--root", "missing"}).exit, 2);
+}
+
+TEST_F(ImgCheck, ADamagedStoreIsAFinding) {
+  convert_well({dump("redis-idle"), "x.store", "--as", "a"});
+  EXPECT_EQ(check({"x.store"}).exit, 0);
+  for (const auto& entry : fs::directory_iterator("x.store/packs")) {
+    if (entry.path().extension() == ".pack") {
+      std::fstream pack(entry.path(), std::ios::in | std::ios::out | std::ios::binary);
+      pack.seekp(5000);
+      pack << "damage";
+    }
+  }
+  const ToolRun damaged = check({"x.store"});
+  EXPECT_EQ(damaged.exit, 1) << damaged.err;
+  EXPECT_NE(damaged.out.find("STO-3 error"), std::string::npos) << damaged.out;
+  std::ofstream("x.store/data.mdb", std::ios::binary) << std::string(8192, 'x');
+  const ToolRun broken = check({"x.store", "--json"});
+  EXPECT_EQ(broken.exit, 1) << broken.out << broken.err;
+  EXPECT_NE(broken.out.find("STO-1"), std::string::npos) << broken.out;
+}
+
+TEST_F(ImgCheck, DamageInJsonIsAFindingWithItsPlace) {
+  convert_well({dump("single"), "j", "--to", "json"});
+  std::string text;
+  {
+    std::ifstream in("j/pstree.img.json");
+    text.assign(std::istreambuf_iterator<char>(in), {});
+  }
+  const std::size_t at = text.find("\"pgid\"");
+  ASSERT_NE(at, std::string::npos);
+  std::ofstream("j/pstree.img.json")
+      << text.substr(0, at) << "\"pgid\": \"many\", \"x" << text.substr(at + 1);
+  const auto image = nlohmann::json::parse(check({"j", "--json"}).out)["images"][0];
+  ASSERT_GT(image["findings"].size(), 0u);
+  EXPECT_EQ(image["findings"][0]["rule"], "SET-2");
+  EXPECT_EQ(image["findings"][0]["entry"], 1);
+  EXPECT_EQ(image["findings"][0]["field"], "pgid");
+}
+
 TEST_F(ImgCheck, TakesAllImagesOfAStoreAndOfAFolder) {
   fs::create_directory("all");
   convert_well({dump("zoo"), "all/x.store", "--as", "a"});

@@ -73,6 +73,28 @@ std::vector<Case> path_cases() {
        in("ghost-file-1.img", [](Json& e) { e["extra"] = "AAAA\n"; })},
       {"GHO-2", "device", kError, "zoo",
        in("ghost-file-1.img", [](Json& e) { e["mode"] = 020600; })},
+      {"GHO-1", "mode", kError, "zoo",
+       in("ghost-file-1.img", [](Json& e) { e["mode"] = 0100601; })},
+      {"GHO-4", "elsewhere", kError, "zoo",
+       [](Copy& copy) {
+         copy.create("mountpoints-9.img", "MNTS",
+                     {{{"fstype", 5},
+                       {"mnt_id", 7},
+                       {"root_dev", "0:77"},
+                       {"parent_mnt_id", 0},
+                       {"flags", "0x0"},
+                       {"root", "/"},
+                       {"mountpoint", "/else"},
+                       {"source", "none"},
+                       {"options", ""}}});
+         copy.edit("files.img", [](Json& c) {
+           for (Json& entry : c["entries"]) {
+             if (entry.contains("reg")) {
+               entry["reg"]["mnt_id"] = 7;
+             }
+           }
+         });
+       }},
       {"GHO-3", "large", kNote, "zoo",
        [](Copy& copy) {
          copy.append("ghost-file-1.img", std::string(1100000, 'g'));
@@ -263,9 +285,10 @@ std::vector<Case> host_cases() {
       {"MNT-2", "same place", kError, "zoo", mounts({root, mount(6, 5, "/a"), mount(7, 5, "/a")})},
       {"MNT-3", "type", kError, "zoo", mounts({root, with(mount(6, 5, "/a"), "fstype", 21)})},
       {"MNT-3", "name", kError, "zoo", mounts({root, with(mount(6, 5, "/a"), "fsname", "x")})},
-      {"MNT-4", "part", kWarning, "zoo",
+      {"MNT-4", "part", kError, "zoo",
        mounts({root, with(with(mount(6, 5, "/a"), "root", "/sub"), "root_dev", "0:99")})},
-      {"MNT-6", "master", kWarning, "zoo", mounts({root, with(mount(6, 5, "/a"), "master_id", 9)})},
+      {"MNT-6", "master", kError, "zoo",
+       mounts({root, with(with(mount(6, 5, "/a"), "master_id", 9), "root_dev", "0:99")})},
       {"MNT-7", "no content", kError, "zoo",
        mounts({root, with(with(mount(6, 5, "/a"), "fstype", 5), "root_dev", "0:99")})},
       {"MNT-9", "no magic", kError, "zoo",
@@ -277,6 +300,10 @@ std::vector<Case> host_cases() {
        netdev(Json::array({with(device("LOOPBACK", 1), "master", 9)}))},
       {"NET-2", "prefix", kError, "zoo",
        netdev(Json::array({with(device("SIT", 1), "sit", {{"rd_prefixlen", 129}})}))},
+      {"NET-3", "settings", kError, "zoo",
+       made("netns-9.img", "NETNS",
+            {{{"unix_conf",
+               {{{"type", "CTL_32"}, {"iarg", 1}}, {{"type", "CTL_32"}, {"iarg", 1}}}}}})},
       {"NET-4", "namespace", kError, "zoo",
        made("netns-9.img", "NETNS", {{{"nsids", {{{"target_ns_id", 77}, {"netnsid_value", 1}}}}}})},
       {"NET-6", "cut", kError, "zoo",
@@ -325,6 +352,13 @@ std::vector<Case> host_cases() {
       {"SEC-3", "length", kError, "zoo", filter("BgAAAAAA/w==\n")},
       {"SEC-3", "no return", kError, "zoo", filter("IAAAAAAAAAA=\n")},
       {"SEC-3", "jump", kError, "zoo", filter("FQAJCQAAAAAGAAAAAAD/fw==\n")},
+      {"LSM-2", "policy", kWarning, "zoo",
+       [](Copy& copy) {
+         copy.edit("inventory.img", [](Json& c) { c["entries"][0]["lsmtype"] = "APPARMOR"; });
+         copy.edit(kThread, [](Json& c) {
+           c["entries"][0]["thread_core"]["creds"]["lsm_profile"] = ":box:profile";
+         });
+       }},
       {"LSM-3", "label", kWarning, "zoo",
        in(kThread, [](Json& e) { e["thread_core"]["creds"]["lsm_profile"] = "x"; })},
   };

@@ -2,8 +2,10 @@
 // Every rule that is built finds what is broken in the image that breaks it.
 #include <gtest/gtest.h>
 
+#include <fstream>
 #include <ostream>
 #include <set>
+#include <sstream>
 
 #include "tests/libimg/check/broken.h"
 
@@ -43,7 +45,9 @@ INSTANTIATE_TEST_SUITE_P(Broken, Rules, testing::ValuesIn(cases()), [](const aut
 });
 
 /// Rules that are about a chain, whose broken images are in fixtures/corrupt.
-const std::set<std::string_view> kOfChains = {"PGM-5", "PGM-6", "PGM-7"};
+const std::set<std::string_view> kOfChains = {"PGM-5", "PGM-6", "PGM-7",
+                                              // and about a store: store_test.cpp
+                                              "STO-1", "STO-2", "STO-3"};
 
 /// Rules about archives, which archive_rules_test.cpp breaks.
 const std::set<std::string_view> kOfArchives = {"ARC-1", "ARC-2", "ARC-3", "ARC-4",
@@ -65,6 +69,48 @@ TEST(RuleTable, EveryRuleThatIsBuiltHasABrokenImage) {
   for (const Rule& rule : rules()) {
     EXPECT_EQ(broken.contains(rule.id), rule.not_built.empty()) << rule.id;
   }
+}
+
+/// PGM-7 cannot be seen in fixtures/corrupt: a parent that is younger than its child.
+TEST(Chain, AYoungerParentIsFound) {
+  namespace fs = std::filesystem;
+  std::string pattern = (fs::temp_directory_path() / "check-chain-XXXXXX").string();
+  const fs::path place = ::mkdtemp(pattern.data());
+  fs::copy(STASIS_FIXTURES "/dumps/chain-snapshots", place / "c",
+           fs::copy_options::recursive | fs::copy_options::copy_symlinks);
+  const Judgement before = judge(place / "c/3");
+  EXPECT_FALSE(before.has("PGM-7", kWarning)) << before.text();
+  Copy child("single");
+  child.edit("inventory.img", [](Json& content) { content["entries"][0]["dump_uptime"] = 1; });
+  fs::remove(place / "c/3/inventory.img");
+  fs::copy_file(child.path() / "inventory.img", place / "c/3/inventory.img");
+  const Judgement after = judge(place / "c/3");
+  EXPECT_TRUE(after.has("PGM-7", kWarning)) << after.text();
+  fs::remove_all(place);
+}
+
+TEST(RuleTable, IsTheOneOfTheFormat) {
+  std::ifstream in(STASIS_SOURCE "/schema/FORMAT.md");
+  std::set<std::string> written;
+  bool is_section = false;
+  for (std::string line; std::getline(in, line);) {
+    is_section = line.starts_with("## ") ? line.find("Rule ids") != std::string::npos : is_section;
+    const std::size_t ids = line.find("| ", 2);
+    if (!is_section || !line.starts_with("| ") || ids == std::string::npos) {
+      continue;
+    }
+    std::istringstream words(line.substr(ids + 2));
+    for (std::string word; words >> word;) {
+      word.erase(word.find_last_not_of(",|") + 1);
+      if (word.find('-') != std::string::npos && word.front() != '-') {
+        EXPECT_TRUE(written.insert(word).second) << word;
+      }
+    }
+  }
+  for (const Rule& rule : rules()) {
+    EXPECT_EQ(written.erase(std::string(rule.id)), 1U) << rule.id;
+  }
+  EXPECT_TRUE(written.empty()) << *written.begin();
 }
 
 TEST(RuleTable, IsInOrder) {
