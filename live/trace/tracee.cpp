@@ -146,7 +146,9 @@ Result<bool> Tracee::settle() {
   if (stop.kind == StopKind::group_stop) {
     return true;  // it was SIGSTOP that interrupted, and that the program is to see
   }
-  // The interruption stays due: the task runs none of its own code before it.
+  // Any stop, as that at the end of a fork, takes a pending interruption with it. Asked for again
+  // while it stands still, the task runs none of its own code before it.
+  IMG_TRY(interrupt());
   IMG_TRY(resume(stop.kind == StopKind::signal_delivery ? stop.code : 0));
   return false;
 }

@@ -117,6 +117,24 @@ TEST(Freeze, CallsInEveryThread) {
   EXPECT_EQ(victim.complaint(), "");
 }
 
+// The stop at the end of a fork takes the interruption with it that came meanwhile.
+TEST(Freeze, InTheMiddleOfAFork) {
+  VictimProcess victim("forker");
+  for (int time = 0; time < 120; ++time) {
+    // The end of the thread lets go of the children, too.
+    std::thread([&] {
+      auto tracee = Tracee::seize(victim.pid(), {true, false});
+      ASSERT_TRUE(tracee);
+      ::usleep(static_cast<useconds_t>(time % 40 * 200));
+      const auto stop = tracee->bring_to_stop(Clock::now() + milliseconds(3000));
+      EXPECT_TRUE(stop) << time << ": " << stop.error().line();
+    }).join();
+    ::usleep(3000);
+  }
+  EXPECT_TRUE(victim.makes_rounds(2));
+  EXPECT_EQ(victim.complaint(), "");
+}
+
 TEST(Freeze, AForkBombComesToItsEnd) {
   VictimProcess victim("fork_bomb");
   for (int time = 0; time < 3; ++time) {
