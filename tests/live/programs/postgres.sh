@@ -19,8 +19,12 @@ start() {
     < /dev/null > log 2>&1 &
   until_true answers || fail "postgres does not answer: $(cat log)"
   root=$(head -n 1 base/postmaster.pid)
+  rows=0
   ask 'create table t(n int)' > log2
 }
-work() { ask "insert into t values ($1)" > log2; }
-verify() { [ "$(ask 'select count(*) from t')" = "$round" ]; }
+work() {
+  ask "insert into t values ($1)" > log2
+  rows=$((rows + 1))
+}
+verify() { [ "$(ask 'select count(*) from t')" = "$rows" ]; }
 quit() { kill -INT "$root"; }
