@@ -31,7 +31,7 @@ It is killed once its image is committed; if anything fails before, it runs on.
   --timeout D          how long stopping may take (default: 10s)
   -j, --shell-job      the root need not lead its session
   --link-remap         name files again whose name is gone while others are left
-  --ghost-limit SIZE   largest deleted file to keep (default: 1MiB)
+  --ghost-limit SIZE   largest deleted file to keep (default: 64MiB)
   --dedup              do not store pages again that the store has
   -n, --dry-run        say what speaks against it, and the size; write nothing
   -o, --log, --log-file FILE   what was done
@@ -65,7 +65,7 @@ class LiveDump : public frame::Program {
   std::string compress_;
   std::string freeze_cgroup_;
   std::string timeout_ = "10s";
-  std::string ghost_limit_ = "1MiB";
+  std::string ghost_limit_ = "64MiB";
   std::string log_;
   bool track_ = false;
   bool leave_running_ = false;

@@ -19,7 +19,7 @@ struct DumpOptions {
   bool link_remap = false;
   bool tcp_established = false;
   bool shell_job = false;
-  std::uint64_t ghost_limit = 1U << 20;
+  std::uint64_t ghost_limit = 64U << 20;
   bool leave_running = false;
   bool dry_run = false;  // nothing is made outside this process
 };

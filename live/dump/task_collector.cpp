@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "live/dump/core_record.h"
+#include "live/dump/namespace_ids.h"
 #include "schema/inventory_generated.h"
 #include "schema/namespaces_generated.h"
 #include "schema/pstree_generated.h"
@@ -29,7 +30,6 @@ constexpr Namespace kNamespaces[] = {
     {"ns/time", "clocks"},     {"ns/time_for_children", "clocks, of its children"},
 };
 
-// CRIU numbers namespaces of the host in the order in which it looks at them.
 flatbuffers::Offset<schema::TaskKobjIdsEntry> write_ids(flatbuffers::FlatBufferBuilder& builder,
                                                         std::uint32_t vm, std::uint32_t files,
                                                         std::uint32_t fs, std::uint32_t sighand) {
@@ -38,14 +38,14 @@ flatbuffers::Offset<schema::TaskKobjIdsEntry> write_ids(flatbuffers::FlatBufferB
   out.add_files_id(files);
   out.add_fs_id(fs);
   out.add_sighand_id(sighand);
-  out.add_pid_ns_id(1);
-  out.add_net_ns_id(2);
-  out.add_ipc_ns_id(3);
-  out.add_uts_ns_id(4);
-  out.add_mnt_ns_id(6);
-  out.add_user_ns_id(7);
-  out.add_cgroup_ns_id(8);
-  out.add_time_ns_id(5);
+  out.add_pid_ns_id(host_namespace_id(CLONE_NEWPID));
+  out.add_net_ns_id(host_namespace_id(CLONE_NEWNET));
+  out.add_ipc_ns_id(host_namespace_id(CLONE_NEWIPC));
+  out.add_uts_ns_id(host_namespace_id(CLONE_NEWUTS));
+  out.add_mnt_ns_id(host_namespace_id(CLONE_NEWNS));
+  out.add_user_ns_id(host_namespace_id(CLONE_NEWUSER));
+  out.add_cgroup_ns_id(host_namespace_id(CLONE_NEWCGROUP));
+  out.add_time_ns_id(host_namespace_id(kNewTime));
   return out.Finish();
 }
 

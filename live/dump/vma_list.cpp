@@ -214,7 +214,11 @@ class Lister {
     const struct stat& stat = known_.stat;
     vma.status |= kVmaRegular;
     if (S_ISSOCK(stat.st_mode) || mapping.path.starts_with("socket:")) {
-      refuse(state::Piece::socket_mapping, mapping);
+      vma.shmid = files_.packet_socket(stat.st_ino);
+      vma.status |= kVmaSocket;
+      if (vma.shmid == 0) {
+        refuse(state::Piece::socket_mapping, mapping);
+      }
       return {};
     }
     const bool is_zero_device = S_ISCHR(stat.st_mode) && stat.st_rdev == makedev(1, 5);

@@ -25,6 +25,7 @@ enum VmaStatus : std::uint32_t {
   kVmaAnonShared = 1U << 8,
   kVmaAnonPrivate = 1U << 9,
   kVmaSysvIpc = 1U << 10,
+  kVmaSocket = 1U << 11,
   kVmaVvar = 1U << 12,
   kVmaAioRing = 1U << 13,
   kVmaMemfd = 1U << 14,

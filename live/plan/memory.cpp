@@ -47,9 +47,6 @@ const char* refused_kind(const VmaEntry& vma) {
   if (has(vma, kVmaSysvIpc)) {
     return "System V shared memory is not restored yet";
   }
-  if (has(vma, kVmaSocket)) {
-    return "memory of a packet socket is not restored";
-  }
   if (has(vma, kVmaShadowStack)) {
     return "shadow stacks are not restored";
   }
@@ -191,6 +188,10 @@ Result<Value> MemoryPlanner::object_of(const VmaEntry& vma) {
   if (has_file(vma)) {
     IMG_ASSIGN(const Slot slot, files_.slot_for_mapping(static_cast<std::uint32_t>(vma.shmid()),
                                                         vma.fdflags().value_or(0)));
+    return Value(slot);
+  }
+  if (has(vma, kVmaSocket)) {
+    IMG_ASSIGN(const Slot slot, files_.slot_of(static_cast<std::uint32_t>(vma.shmid())));
     return Value(slot);
   }
   if (has(vma, kVmaAnonShared)) {

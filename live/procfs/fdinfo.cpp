@@ -29,6 +29,19 @@ bool take_epoll(Scanner in, FdInfo& out) {
   return ok;
 }
 
+// "fhandle-bytes:8 fhandle-type:1 f_handle:6100...", where there is one.
+bool take_handle(Scanner& in, FileHandle& out) {
+  if (!in.skip_blanks().skip("fhandle-bytes:")) {
+    return true;
+  }
+  if (!in.take(out.bytes, 16) || !in.skip(" fhandle-type:") || !in.take(out.type, 16) ||
+      !in.skip(" f_handle:")) {
+    return false;
+  }
+  out.handle = in.word();
+  return true;
+}
+
 // "wd:1 ino:61 sdev:7 mask:fce ignored_mask:0 fhandle-bytes:8 fhandle-type:1 f_handle:6100..."
 bool take_inotify(Scanner in, FdInfo& out) {
   InotifyWatch one;
@@ -38,14 +51,34 @@ bool take_inotify(Scanner in, FdInfo& out) {
   if (ok && in.skip(" ignored_mask:")) {
     in.word();
   }
-  if (ok && in.skip_blanks().skip("fhandle-bytes:")) {
-    if (!in.take(one.handle.bytes, 16) || !in.skip(" fhandle-type:") ||
-        !in.take(one.handle.type, 16) || !in.skip(" f_handle:")) {
-      return false;
-    }
-    one.handle.handle = in.word();
-  }
+  const bool has_all = ok && take_handle(in, one.handle);
   out.inotify.push_back(std::move(one));
+  return has_all;
+}
+
+// "flags:10 event-flags:8000"
+// "ino:61 sdev:7 mflags:0 mask:3b ignored_mask:0 fhandle-bytes:8 fhandle-type:1 f_handle:6100..."
+// "mnt_id:1d mflags:40 mask:40000020 ignored_mask:3", "sdev:7 mflags:0 ...": all in hexadecimal
+bool take_fanotify(Scanner in, FdInfo& out) {
+  FanotifyState& state = out.fanotify ? *out.fanotify : out.fanotify.emplace();
+  if (in.skip(" flags:")) {
+    return in.take(state.flags, 16) && in.skip(" event-flags:") && in.take(state.event_flags, 16);
+  }
+  FanotifyMark one;
+  bool ok = true;
+  if (in.skip(" ino:")) {
+    one.on = FanotifyMark::On::file;
+    ok = in.take(one.inode, 16) && in.skip(" sdev:") && in.take(one.device, 16);
+  } else if (in.skip(" mnt_id:")) {
+    one.on = FanotifyMark::On::mount;
+    ok = in.take(one.mount, 16);
+  } else {
+    in.word();
+  }
+  ok = ok && in.skip(" mflags:") && in.take(one.flags, 16) && in.skip(" mask:") &&
+       in.take(one.mask, 16) && in.skip(" ignored_mask:") && in.take(one.ignored, 16) &&
+       take_handle(in, one.handle);
+  state.marks.push_back(std::move(one));
   return ok;
 }
 
@@ -137,8 +170,7 @@ bool take_line(std::string_view line, FdInfo& out) {
     return take_inotify(Scanner(line.substr(7)), out);
   }
   if (line.starts_with("fanotify")) {
-    out.fanotify.emplace_back(line);
-    return true;
+    return take_fanotify(Scanner(line.substr(8)), out);
   }
   Scanner in(line);
   const std::string_view key = in.until(':');

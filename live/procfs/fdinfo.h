@@ -49,8 +49,26 @@ struct InotifyWatch {
   FileHandle handle;
 };
 
+struct FanotifyMark {
+  enum class On { file, mount, other };  // other: a whole file system, or what is newer still
+  On on = On::other;
+  std::uint64_t inode = 0;
+  std::uint32_t device = 0;  // as the kernel has it
+  std::int32_t mount = 0;
+  std::uint32_t flags = 0;  // FAN_MARK_*
+  std::uint32_t mask = 0;
+  std::uint32_t ignored = 0;
+  FileHandle handle;
+};
+
+struct FanotifyState {
+  std::uint32_t flags = 0;        // of fanotify_init(2)
+  std::uint32_t event_flags = 0;  // O_* of the descriptors in events
+  std::vector<FanotifyMark> marks;
+};
+
 struct FileLock {
-  std::string kind;  // POSIX, OFDLCK, FLOCK, LEASE ...
+  std::string kind;   // POSIX, OFDLCK, FLOCK, LEASE ...
   std::string state;  // ADVISORY, MANDATORY; of a lease ACTIVE, BREAKING, BREAKER
   bool writes = false;
   std::int32_t owner = 0;
@@ -71,7 +89,7 @@ struct FdInfo {
   std::optional<std::uint64_t> signalfd_mask;
   std::optional<TimerfdState> timerfd;
   std::vector<InotifyWatch> inotify;
-  std::vector<std::string> fanotify;  // the lines as they stand
+  std::optional<FanotifyState> fanotify;
   std::vector<FileLock> locks;
   std::optional<std::int32_t> pidfd;  // -1: reaped
   std::uint32_t scm_fds = 0;          // descriptors on their way through a unix socket

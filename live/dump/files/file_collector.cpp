@@ -38,6 +38,9 @@ class FileCollector::Work {
     kinds_.push_back(make_pidfds(bench_));
     kinds_.push_back(make_epolls(bench_));
     kinds_.push_back(make_inotifies(bench_));
+    kinds_.push_back(make_fanotifies(bench_));
+    kinds_.push_back(make_namespaces(bench_));
+    kinds_.push_back(make_packet_sockets(bench_));
     auto memfds = make_memfds(bench_);
     memfds_ = memfds.get();
     kinds_.push_back(std::move(memfds));
@@ -52,6 +55,11 @@ class FileCollector::Work {
   }
   Result<void> descriptors(const trace::FrozenProcess& process, std::uint32_t files_id);
   Result<void> finish();
+
+  std::uint32_t packet_socket(std::uint64_t inode) const {
+    const auto found = packet_sockets_.find(inode);
+    return found == packet_sockets_.end() ? 0 : found->second;
+  }
 
   FileKind& kind_of_mapping(bool is_memfd) { return is_memfd ? *memfds_ : regular_; }
 
@@ -71,7 +79,8 @@ class FileCollector::Work {
   FileLocks locks_;
   DescriptionTree known_;
   std::map<std::tuple<dev_t, ino_t, std::string>, std::uint32_t> by_path_;
-  std::vector<OpenFile> in_flight_;  // held open: known_ compares with them
+  std::map<std::uint64_t, std::uint32_t> packet_sockets_;  // ids by inode
+  std::vector<OpenFile> in_flight_;                        // held open: known_ compares with them
 };
 
 FileKind* FileCollector::Work::kind_of(const OpenFile& file) {
@@ -125,6 +134,9 @@ Result<void> FileCollector::Work::descriptors(const trace::FrozenProcess& proces
     }
     const std::uint64_t inode = file.stat.st_ino;
     IMG_ASSIGN(const Seen seen, collect(file, *kind));
+    if (kind->type() == schema::FdTypes::PACKETSK) {
+      packet_sockets_.emplace(inode, seen.id);
+    }
     locks_.add(file, seen.is_new, files_id);
     bench_.tables().back().slots.push_back({number, seen.id, inode});
     auto& builder = bench_.builder();
@@ -184,6 +196,10 @@ Result<std::uint32_t> FileCollector::mapped_file(const trace::FrozenProcess& pro
   IMG_ASSIGN(OpenFile file, look_at_own(std::move(fd)));
   file.pid = process.pid();
   return work_->by_path(std::move(file), work_->kind_of_mapping(mapped.is_memfd));
+}
+
+std::uint32_t FileCollector::packet_socket(std::uint64_t inode) const {
+  return work_->packet_socket(inode);
 }
 
 Result<void> FileCollector::descriptors(trace::FrozenProcess& process, std::uint32_t files_id) {

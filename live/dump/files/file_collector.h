@@ -37,6 +37,8 @@ class FileCollector {
   /// SharedMemory.
   [[nodiscard]] Result<std::uint32_t> mapped_file(const trace::FrozenProcess& process,
                                                   const MappedFile& file);
+  /// The id of a packet socket that a descriptor seen so far leads to; 0: none.
+  [[nodiscard]] std::uint32_t packet_socket(std::uint64_t inode) const;
   /// All descriptors of the table `files_id`, which `process` has: fdinfo and files entries. Once
   /// per table.
   [[nodiscard]] Result<void> descriptors(trace::FrozenProcess& process, std::uint32_t files_id);

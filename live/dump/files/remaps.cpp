@@ -13,6 +13,7 @@ namespace img::dump {
 namespace {
 
 constexpr std::string_view kDeleted = " (deleted)";
+constexpr pid_t kInit = 1;  // is always there, and always its own
 
 std::string without_deleted(const std::string& link) {
   return link.ends_with(kDeleted) ? link.substr(0, link.size() - kDeleted.size()) : link;
@@ -96,7 +97,7 @@ Result<std::string> Remaps::in_proc(const OpenFile& file, std::uint32_t id) {
   const std::string folder = "/proc/" + std::to_string(pid);
   if (path != file.link || ::faccessat(AT_FDCWD, folder.c_str(), F_OK, 0) != 0) {
     add_remap(id, static_cast<std::uint32_t>(pid), schema::RemapType::PROCFS);
-  } else if (!bench_.is_member(pid)) {
+  } else if (!bench_.is_member(pid) && pid != kInit) {
     bench_.refuse(file, state::Piece::proc_foreign);
   }
   return path;

@@ -21,8 +21,8 @@ class Fanotify final : public KindPlanner {
     const auto& entry = *file.as<schema::FanotifyFileEntry>(schema::FdTypes::FANOTIFY);
     PlanBuilder& builder = *context.builder;
     const std::string name = "fanotify " + std::to_string(file.id);
-    const Slot slot = builder.keep(builder.call(
-        kRestorer, SYS_fanotify_init, {entry.faflags() | FAN_CLOEXEC, entry.evflags()}, name));
+    const Slot slot = builder.keep(
+        builder.call(kRestorer, SYS_fanotify_init, {entry.faflags(), entry.evflags()}, name));
     for (std::uint32_t i = 0; entry.mark() != nullptr && i < entry.mark()->size(); ++i) {
       const schema::FanotifyMarkEntry& mark = *entry.mark()->Get(i);
       IMG_ASSIGN(const Slot marked, open_marked(context, mark, name));

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: MIT
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <sched.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/fanotify.h>
 #include <sys/inotify.h>
 #include <sys/mman.h>
 #include <sys/signalfd.h>
@@ -15,6 +17,7 @@
 #include <csignal>
 
 #include "schema/memfd_generated.h"
+#include "schema/namespaces_generated.h"
 #include "tests/live/dump/open_files.h"
 
 namespace img::live_test {
@@ -193,6 +196,68 @@ TEST(OpenFiles, RefusesInotifyWithoutPath) {
     (void)file;
   });
   EXPECT_TRUE(Collected(opener.pid()).refuses(Piece::inotify_no_path));
+}
+
+TEST(OpenFiles, Fanotify) {
+  bool is_possible = false;
+  const auto mark = [](int fd) {
+    return ::fanotify_mark(fd, FAN_MARK_ADD, FAN_MODIFY, AT_FDCWD, "/etc/passwd") == 0 &&
+           ::fanotify_mark(fd, FAN_MARK_ADD | FAN_MARK_MOUNT, FAN_CLOSE_WRITE, AT_FDCWD, "/") == 0;
+  };
+  {
+    const UniqueFd fd(::fanotify_init(FAN_CLASS_NOTIF, O_RDONLY));
+    is_possible = mark(fd.get());
+  }
+  if (!is_possible) {
+    GTEST_SKIP() << "this user may not mark files";
+  }
+  const Opener opener([&] { mark(::fanotify_init(FAN_CLASS_NOTIF | FAN_NONBLOCK, O_RDONLY)); });
+  const Collected collected(opener.pid());
+  const auto* fanotify = file(collected, 3, FdTypes::FANOTIFY).ffy();
+  EXPECT_EQ(fanotify->faflags(), unsigned{FAN_NONBLOCK});
+  EXPECT_EQ(fanotify->evflags() & O_ACCMODE, unsigned{O_RDONLY});
+  ASSERT_NE(fanotify->mark(), nullptr);
+  ASSERT_EQ(fanotify->mark()->size(), 2U);
+  for (const schema::FanotifyMarkEntry* one : *fanotify->mark()) {
+    if (one->type() == schema::MarkType::INODE) {
+      EXPECT_EQ(one->mask(), unsigned{FAN_MODIFY});
+      EXPECT_EQ(one->ie()->f_handle()->path()->str(), "/etc/passwd");
+    } else {
+      EXPECT_EQ(one->mask(), unsigned{FAN_CLOSE_WRITE});
+      EXPECT_EQ(one->me()->path()->str(), "/");
+    }
+  }
+}
+
+TEST(OpenFiles, RefusesFanotifyThatDecides) {
+  const Opener opener([] {
+    const int fd = ::fanotify_init(FAN_CLASS_CONTENT, O_RDONLY);
+    ::fanotify_mark(fd, FAN_MARK_ADD, FAN_OPEN_PERM, AT_FDCWD, "/usr/share");
+  });
+  EXPECT_TRUE(Collected(opener.pid()).refuses(Piece::fanotify_kind));
+}
+
+TEST(OpenFiles, Namespaces) {
+  const Opener opener([] {
+    ::open("/proc/self/ns/net", O_RDONLY);
+    ::open("/proc/self/ns/mnt", O_RDONLY);
+  });
+  const Collected collected(opener.pid());
+  EXPECT_EQ(file(collected, 3, FdTypes::NS).nsf()->ns_cflag(), unsigned{CLONE_NEWNET});
+  EXPECT_EQ(file(collected, 4, FdTypes::NS).nsf()->ns_cflag(), unsigned{CLONE_NEWNS});
+  EXPECT_NE(file(collected, 3, FdTypes::NS).nsf()->ns_id(),
+            file(collected, 4, FdTypes::NS).nsf()->ns_id());
+}
+
+TEST(OpenFiles, RefusesForeignNamespace) {
+  const Opener opener([] {
+    const int here = ::open("/proc/self/ns/uts", O_RDONLY);
+    ::unshare(CLONE_NEWUTS);
+    ::open("/proc/self/ns/uts", O_RDONLY);
+    ::setns(here, 0);
+    ::close(here);
+  });
+  EXPECT_TRUE(Collected(opener.pid()).refuses(Piece::namespace_foreign));
 }
 
 TEST(OpenFiles, LosesInotifyEvents) {

@@ -281,8 +281,11 @@ TEST(OpenFiles, ProcFile) {
 }
 
 TEST(OpenFiles, RefusesForeignProcFile) {
-  const Opener opener([] { ::open("/proc/1/stat", O_RDONLY); });
+  const std::string ours = "/proc/" + std::to_string(::getpid()) + "/stat";
+  const Opener opener([&] { ::open(ours.c_str(), O_RDONLY); });
   EXPECT_TRUE(Collected(opener.pid()).refuses(Piece::proc_foreign));
+  const Opener of_init([] { ::open("/proc/1/stat", O_RDONLY); });
+  EXPECT_FALSE(Collected(of_init.pid()).refuses(Piece::proc_foreign));
 }
 
 TEST(OpenFiles, RefusesUnreachablePath) {

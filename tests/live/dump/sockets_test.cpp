@@ -2,7 +2,9 @@
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <linux/if_packet.h>
 #include <linux/netlink.h>
+#include <net/ethernet.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <netinet/udp.h>
@@ -478,6 +480,41 @@ TEST(OpenFiles, Netlink) {
   EXPECT_EQ(other.protocol(), 15U);
   EXPECT_EQ(other.portid(), 0U);
   EXPECT_EQ(other.groups(), nullptr);
+}
+
+TEST(OpenFiles, PacketSocket) {
+  const UniqueFd possible(::socket(AF_PACKET, SOCK_RAW, 0));
+  if (!possible.is_open()) {
+    GTEST_SKIP() << "this user may not use packet sockets";
+  }
+  const Opener opener([] {
+    const int fd = ::socket(AF_PACKET, SOCK_DGRAM | SOCK_NONBLOCK, htons(ETH_P_ARP));
+    sockaddr_ll device{};
+    device.sll_family = AF_PACKET;
+    device.sll_ifindex = 1;
+    ::bind(fd, reinterpret_cast<const sockaddr*>(&device), sizeof device);
+    const int version = TPACKET_V2;
+    ::setsockopt(fd, SOL_PACKET, PACKET_VERSION, &version, sizeof version);
+    const tpacket_req ring{4096, 1, 2048, 2};
+    ::setsockopt(fd, SOL_PACKET, PACKET_RX_RING, &ring, sizeof ring);
+    packet_mreq all{};
+    all.mr_ifindex = 1;
+    all.mr_type = PACKET_MR_PROMISC;
+    ::setsockopt(fd, SOL_PACKET, PACKET_ADD_MEMBERSHIP, &all, sizeof all);
+  });
+  const Collected collected(opener.pid());
+  const auto& socket = *file(collected, 3, FdTypes::PACKETSK).psk();
+  EXPECT_EQ(socket.type(), static_cast<unsigned>(SOCK_DGRAM));
+  EXPECT_EQ(socket.protocol(), htons(ETH_P_ARP));
+  EXPECT_EQ(socket.ifindex(), 1U);
+  EXPECT_EQ(socket.flags(), static_cast<unsigned>(O_RDWR | O_NONBLOCK));
+  EXPECT_EQ(socket.version(), unsigned{TPACKET_V2});
+  ASSERT_NE(socket.rx_ring(), nullptr);
+  EXPECT_EQ(socket.rx_ring()->frame_size(), 2048U);
+  EXPECT_EQ(socket.tx_ring(), nullptr);
+  ASSERT_NE(socket.mclist(), nullptr);
+  EXPECT_EQ(socket.mclist()->Get(0)->type(), unsigned{PACKET_MR_PROMISC});
+  EXPECT_FALSE(socket.fanout());
 }
 
 TEST(OpenFiles, RefusesNetlinkGroups) {

@@ -76,8 +76,12 @@ TEST(FdInfo, LocksAndOthers) {
       "lock:\t1: POSIX  ADVISORY  WRITE 15618 fe:00:10955154 5 14\n"
       "lock:\t2: FLOCK  ADVISORY  READ  99 fe:00:10955154 0 EOF\n"
       "lock:\t2: -> FLOCK  ADVISORY  READ  98 fe:00:10955154 0 EOF\n"
-      "sigmask:\t0000000000000200\nPid:\t-1\nscm_fds: 2\nSqMask: 0x7\nfanotify flags:0 "
-      "event-flags:0\n");
+      "sigmask:\t0000000000000200\nPid:\t-1\nscm_fds: 2\nSqMask: 0x7\nfanotify flags:12 "
+      "event-flags:8000\n"
+      "fanotify ino:b5018f sdev:fe00000 mflags:0 mask:3b ignored_mask:0 fhandle-bytes:8 "
+      "fhandle-type:1 f_handle:8f01b500aabbccdd\n"
+      "fanotify mnt_id:1d mflags:40 mask:40000038 ignored_mask:3\n"
+      "fanotify sdev:5 mflags:0 mask:1 ignored_mask:0\n");
   ASSERT_EQ(file.locks.size(), 2U);
   EXPECT_EQ(file.locks[0].kind, "POSIX");
   EXPECT_TRUE(file.locks[0].writes);
@@ -89,7 +93,21 @@ TEST(FdInfo, LocksAndOthers) {
   EXPECT_EQ(file.pidfd, -1);
   EXPECT_EQ(file.scm_fds, 2U);
   EXPECT_TRUE(file.io_uring);
-  EXPECT_EQ(file.fanotify.size(), 1U);
+  ASSERT_TRUE(file.fanotify);
+  EXPECT_EQ(file.fanotify->flags, 0x12U);
+  EXPECT_EQ(file.fanotify->event_flags, 0x8000U);
+  ASSERT_EQ(file.fanotify->marks.size(), 3U);
+  EXPECT_EQ(file.fanotify->marks[0].on, FanotifyMark::On::file);
+  EXPECT_EQ(file.fanotify->marks[0].inode, 0xb5018fU);
+  EXPECT_EQ(file.fanotify->marks[0].device, 0xfe00000U);
+  EXPECT_EQ(file.fanotify->marks[0].handle.handle, "8f01b500aabbccdd");
+  EXPECT_EQ(file.fanotify->marks[1].on, FanotifyMark::On::mount);
+  EXPECT_EQ(file.fanotify->marks[1].mount, 0x1d);
+  EXPECT_EQ(file.fanotify->marks[1].flags, 0x40U);
+  EXPECT_EQ(file.fanotify->marks[1].mask, 0x40000038U);
+  EXPECT_EQ(file.fanotify->marks[1].ignored, 3U);
+  EXPECT_EQ(file.fanotify->marks[2].on, FanotifyMark::On::other);
+  EXPECT_TRUE(refused("fanotify ino:1 sdev:2 mflags:x\n"));
   EXPECT_TRUE(refused("lock:\t1: POSIX ADVISORY WRITE x\n"));
 }
 
