@@ -3,8 +3,6 @@
 
 #include <fmt/core.h>
 
-#include "libimg/archive/container.h"
-
 namespace img::archive {
 namespace {
 
@@ -91,46 +89,33 @@ model::Record record_of(FileKey file, std::uint64_t seq, std::string_view table,
   return record;
 }
 
-void build_member(flatbuffers::FlatBufferBuilder& builder, const Entry& entry, const Member& member,
-                  Bytes head) {
+}  // namespace
+
+void build_member(flatbuffers::FlatBufferBuilder& builder, const Member& member,
+                  std::uint32_t level, Bytes head) {
   builder.Clear();
   builder.ForceDefaults(true);
   const auto text = [&](const std::string& value) {
     return value.empty() ? flatbuffers::Offset<flatbuffers::String>() : builder.CreateString(value);
   };
-  const auto path = builder.CreateString(entry.path);
+  const auto path = builder.CreateString(member.path);
   const auto user = text(member.user);
   const auto group = text(member.group);
   const auto target = text(member.target);
   const auto bytes =
       builder.CreateVector(reinterpret_cast<const std::uint8_t*>(head.data()), head.size());
-  builder.Finish(schema::CreateArchiveMember(builder, path, entry.type, entry.level, member.mode,
+  builder.Finish(schema::CreateArchiveMember(builder, path, member.type, level, member.mode,
                                              member.uid, member.gid, user, group, member.mtime,
                                              member.mtime_ns, target, member.size, bytes));
 }
 
-}  // namespace
-
-Result<std::unique_ptr<ArchiveReader>> ArchiveReader::open(
-    std::shared_ptr<const MappedFile> archive, std::string place, ReadOptions options) {
-  IMG_ASSIGN(std::shared_ptr<const Contents> contents,
-             Contents::read(std::move(archive), std::move(place), options));
-  auto folder = std::make_unique<ArchiveFolder>(contents, contents->folders().size() - 1);
-  IMG_ASSIGN(std::unique_ptr<criu::DirectoryReader> image,
-             criu::DirectoryReader::open(std::move(folder), {options.on_damage}));
-  std::unique_ptr<ArchiveReader> reader(new ArchiveReader(std::move(contents), std::move(image)));
-  reader->make_header();
-  return reader;
-}
-
-void ArchiveReader::make_header() {
-  const schema::ImageHeader& image = image_->header();
-  const Container container = container_of(*this);
-  const auto name = header_.CreateString("");
-  const auto series = header_.CreateString(container.series());
+void build_header(flatbuffers::FlatBufferBuilder& out, const schema::ImageHeader& image,
+                  const Container& container) {
+  const auto name = out.CreateString("");
+  const auto series = out.CreateString(container.series());
   const auto* const link = image.provenance()->parent_link();
-  const auto link_text = link == nullptr ? 0 : header_.CreateString(link);
-  schema::ProvenanceBuilder provenance(header_);
+  const auto link_text = link == nullptr ? 0 : out.CreateString(link);
+  schema::ProvenanceBuilder provenance(out);
   // A tar of a directory is that directory; only a container's archive is restored by a runtime.
   provenance.add_origin(container.is_there ? schema::Origin::archive
                                            : schema::Origin::criu_directory);
@@ -140,17 +125,29 @@ void ArchiveReader::make_header() {
   const auto made = provenance.Finish();
   flatbuffers::Offset<schema::Freeze> freeze;
   if (container.checkpointed_ns) {
-    freeze = schema::CreateFreeze(header_, *container.checkpointed_ns);
+    freeze = schema::CreateFreeze(out, *container.checkpointed_ns);
   }
   const schema::Id128 no_id;
-  schema::ImageHeaderBuilder builder(header_);
+  schema::ImageHeaderBuilder builder(out);
   builder.add_id(&no_id);
   builder.add_name(name);
   builder.add_series(series);
   builder.add_page_size(image.page_size());
   builder.add_freeze(freeze);
   builder.add_provenance(made);
-  header_.Finish(builder.Finish());
+  out.Finish(builder.Finish());
+}
+
+Result<std::unique_ptr<ArchiveReader>> ArchiveReader::open(
+    std::shared_ptr<const MappedFile> archive, std::string place, ReadOptions options) {
+  IMG_ASSIGN(std::shared_ptr<const Contents> contents,
+             Contents::read(std::move(archive), std::move(place), options));
+  auto folder = std::make_unique<ArchiveFolder>(contents, contents->folders().size() - 1);
+  IMG_ASSIGN(std::unique_ptr<criu::DirectoryReader> image,
+             criu::DirectoryReader::open(std::move(folder), {options.on_damage}));
+  std::unique_ptr<ArchiveReader> reader(new ArchiveReader(std::move(contents), std::move(image)));
+  build_header(reader->header_, reader->image_->header(), container_of(*reader));
+  return reader;
 }
 
 const schema::ImageHeader& ArchiveReader::header() const {
@@ -184,7 +181,7 @@ Result<void> ArchiveReader::read_members(model::RecordSink& sink) const {
   std::uint64_t seq = 0;
   for (const Entry& entry : contents_->entries()) {
     const Bytes head = contents_->head(entry);
-    build_member(builder, entry, contents_->member(entry), head);
+    build_member(builder, contents_->member(entry), entry.level, head);
     const bool has_own_bytes = entry.level == 0 && entry.type == MemberType::file;
     IMG_TRY(sink.record(record_of(kMembers, ++seq, "ArchiveMember", builder,
                                   has_own_bytes ? contents_->content(entry) : Bytes())));

@@ -6,12 +6,21 @@
 
 #include <memory>
 
+#include "libimg/archive/container.h"
 #include "libimg/archive/contents.h"
 #include "libimg/criu/directory_form.h"
 #include "libimg/criu/directory_reader.h"
 #include "libimg/model/record.h"
 
 namespace img::archive {
+
+/// An ArchiveMember.
+void build_member(flatbuffers::FlatBufferBuilder& builder, const Member& member,
+                  std::uint32_t level, Bytes head);
+
+/// The header of an image that has these parts around it. Lives in `builder`.
+void build_header(flatbuffers::FlatBufferBuilder& builder, const schema::ImageHeader& image,
+                  const Container& container);
 
 class ArchiveReader final : public model::ImageReader {
  public:
@@ -32,7 +41,6 @@ class ArchiveReader final : public model::ImageReader {
   ArchiveReader(std::shared_ptr<const Contents> contents,
                 std::unique_ptr<criu::DirectoryReader> image)
       : contents_(std::move(contents)), image_(std::move(image)) {}
-  void make_header();
   [[nodiscard]] Result<void> read_archive(model::RecordSink& sink) const;
   [[nodiscard]] Result<void> read_members(model::RecordSink& sink) const;
 

@@ -8,6 +8,7 @@
 #include "libimg/convert/chain.h"
 #include "libimg/convert/cores_out.h"
 #include "libimg/convert/directory_out.h"
+#include "libimg/convert/oci.h"
 #include "libimg/convert/open_image.h"
 #include "libimg/convert/single_file.h"
 #include "libimg/convert/store_in.h"
@@ -78,6 +79,7 @@ Result<Outcome> convert(const Source& source, const Destination& destination,
   switch (destination.form) {
     case Form::store: return write_store(levels, destination, options);
     case Form::archive: return write_archive(levels, destination, options);
+    case Form::oci: return write_oci(levels, destination, options);
     case Form::criu:
     case Form::json: return write_directories(levels, destination.form, destination.path, options);
     default: return not_in_this_version(destination.path, destination.form);

@@ -13,6 +13,7 @@
 #include "libimg/convert/chain.h"
 #include "libimg/convert/copying.h"
 #include "libimg/convert/image_files.h"
+#include "libimg/convert/json_archive.h"
 #include "libimg/criu/directory_writer.h"
 #include "libimg/json/directory.h"
 
@@ -105,6 +106,18 @@ Result<Outcome> write_directories(const std::vector<ImageReader*>& levels, Form 
                                   const std::string& place, const Options& options) {
   IMG_ASSIGN(StagedDirectory staged, StagedDirectory::create(place));
   Outcome outcome;
+  IMG_ASSIGN(const std::vector<std::string> folders, archive_folders(*levels.back()));
+  if (form == Form::json && folders.size() == levels.size()) {
+    for (std::size_t at = 0; at < levels.size(); ++at) {
+      IMG_ASSIGN(const UniqueFd fd, make_folders(staged.fd(), folders[at], place));
+      IMG_ASSIGN(Made made, write_level_into(fd.get(), *levels[at], form, place + "/" + folders[at],
+                                             "", options));
+      outcome.levels.push_back(std::move(made));
+    }
+    IMG_TRY(write_archive_parts(*levels.back(), staged.fd(), place));
+    IMG_TRY(staged.commit());
+    return outcome;
+  }
   if (levels.size() == 1) {
     IMG_ASSIGN(Made made, write_level_into(staged.fd(), *levels.front(), form, place, "", options));
     outcome.levels.push_back(std::move(made));

@@ -2,6 +2,8 @@
 #include "libimg/convert/open_image.h"
 
 #include "libimg/archive/reader.h"
+#include "libimg/convert/json_archive.h"
+#include "libimg/convert/oci.h"
 #include "libimg/json/directory.h"
 #include "libimg/model/store_image.h"
 #include "libimg/store/catalogue.h"
@@ -14,6 +16,9 @@ Result<std::unique_ptr<model::ImageReader>> open_directory(const Source& source,
                                                            const OpenOptions& options) {
   if (!source.image.empty()) {
     return fail(Fault::usage, source.place(), "only images in a store have names");
+  }
+  if (source.form == Form::json && is_json_archive(source.path)) {
+    return open_json_archive(source.path, options);
   }
   IMG_ASSIGN(std::unique_ptr<criu::DirectoryReader> reader,
              source.form == Form::json
@@ -46,6 +51,7 @@ Result<std::unique_ptr<model::ImageReader>> open_image(const Source& source,
     case Form::criu:
     case Form::json: return open_directory(source, options);
     case Form::archive: return open_archive(source, options);
+    case Form::oci: return open_oci(source, options);
     case Form::store: {
       IMG_ASSIGN(std::shared_ptr<const store::Store> store, store::Store::open(source.path));
       IMG_ASSIGN(std::unique_ptr<model::StoreImageReader> reader,
@@ -64,6 +70,9 @@ Result<std::unique_ptr<model::ImageReader>> open_image(const Source& source,
 
 Result<std::vector<Source>> images_of(const Source& source) {
   std::vector<Source> images;
+  if (source.form == Form::oci && source.image.empty()) {
+    return images_of_oci(source);
+  }
   if (source.form == Form::store && source.image.empty()) {
     IMG_ASSIGN(const std::shared_ptr<const store::Store> store, store::Store::open(source.path));
     IMG_ASSIGN(const store::Snapshot now, store->snapshot());

@@ -13,6 +13,7 @@
 #include "libimg/base/image_name.h"
 #include "libimg/base/text.h"
 #include "libimg/base/unique_fd.h"
+#include "libimg/convert/json_archive.h"
 #include "libimg/convert/sniff.h"
 #include "libimg/convert/spool.h"
 
@@ -95,6 +96,9 @@ Result<std::optional<Form>> directory_form(const std::string& path,
   }
   if (has(names, "oci-layout")) {
     return Form::oci;
+  }
+  if (has(names, kArchiveManifest) && is_json_archive(path)) {
+    return Form::json;
   }
   if (has(names, "cipher.img")) {
     return known_but_not_read(path, "encrypted images of CRIU (cipher.img)");

@@ -63,6 +63,7 @@ constexpr std::array kHomes = {
     Home{"archive_entry.h", {"libimg/archive/"}},
     Home{"zlib.h", {"libimg/archive/"}},
     Home{"zstd.h", {"libimg/archive/"}},
+    Home{"nettle/", {"libimg/archive/"}},
     Home{"xxhash.h", {"libimg/base/", "libimg/store/"}},
     Home{"tl/expected.hpp", {"libimg/base/"}},
     Home{"CLI/", {"tools/", "live/live_"}},

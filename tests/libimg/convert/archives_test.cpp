@@ -122,6 +122,71 @@ TEST_F(ArchiveConversion, AFolderOfAnyNameAndTheTopHoldImages) {
   }
 }
 
+TEST_F(ArchiveConversion, JsonKeepsThePathsOfMembersAndGivesTheTarBack) {
+  const std::string tar = fixtures::crio_archive();
+  put("x.tar", tar);
+  to(at("x.tar"), at("j"), Form::json);
+  for (const char* name : {"j/config.dump", "j/checkpoint/inventory.img.json", "j/volumes/data.tar",
+                           "j/checkpoint/descriptors.json", "j/rootfs-diff.tar"}) {
+    EXPECT_TRUE(fs::exists(at(name))) << name;
+  }
+  to(at("j"), at("y.tar"));
+  EXPECT_EQ(slurp(at("y.tar")), tar);
+  to(at("j"), at("s.store"));
+  to(at("s.store"), at("z.tar"));
+  EXPECT_EQ(slurp(at("z.tar")), tar);
+}
+
+TEST_F(ArchiveConversion, AnEditedPartOfJsonIsTaken) {
+  put("x.tar", fixtures::crio_archive());
+  to(at("x.tar"), at("j"), Form::json);
+  put("j/config.dump", "{\"name\": \"another\"}");
+  to(at("j"), at("y.tar"));
+  const auto source = recognise(at("y.tar"), {});
+  ASSERT_TRUE(source);
+  const auto image = open_image(*source);
+  ASSERT_TRUE(image) << image.error().line();
+  EXPECT_NE(slurp(at("y.tar")).find("another"), std::string::npos);
+}
+
+TEST_F(ArchiveConversion, JsonThatLeadsOutIsRefused) {
+  put("x.tar", fixtures::crio_archive());
+  to(at("x.tar"), at("j"), Form::json);
+  std::string manifest = slurp(at("j/archive.json"));
+  manifest.replace(manifest.find("\"volumes/data.tar\""), 18, "\"../../data.tarr\" ");
+  put("j/archive.json", manifest);
+  const auto done = try_to(at("j"), at("y.tar"), {});
+  ASSERT_FALSE(done);
+  EXPECT_NE(done.error().line().find("leads out"), std::string::npos) << done.error().line();
+}
+
+TEST_F(ArchiveConversion, AnOciLayoutIsOneLayerThatIsTheArchive) {
+  const std::string tar = fixtures::crio_archive();
+  for (const auto& [name, bytes] : {std::pair{"x.tar", tar},
+                                    {"x.gz", fixtures::gzipped(tar)},
+                                    {"x.zst", fixtures::zstd_compressed(tar)}}) {
+    put(name, bytes);
+    fs::remove_all(at("o"));
+    fs::remove(at("y.tar"));
+    const Outcome made = to(at(name), at("o"), Form::oci);
+    EXPECT_EQ(made.levels.at(0).name, "shop_front-1_web");
+    to(at("o") + "::shop_front-1_web", at("y.tar"));
+    EXPECT_EQ(slurp(at("y.tar")), tar) << name;
+    EXPECT_FALSE(try_to(at("o") + "::other", at("z.tar"), {}));
+  }
+  EXPECT_NE(slurp(at("o/index.json")).find("shop_front-1_web"), std::string::npos);
+  for (const auto& entry : fs::directory_iterator(at("o/blobs/sha256"))) {
+    if (entry.file_size() > 5000) {
+      std::string bytes = slurp(entry.path());
+      bytes[bytes.size() / 2] = static_cast<char>(bytes[bytes.size() / 2] ^ 1);
+      std::ofstream(entry.path(), std::ios::binary) << bytes;
+    }
+  }
+  const auto damaged = try_to(at("o"), at("z.tar"), {});
+  ASSERT_FALSE(damaged);
+  EXPECT_NE(damaged.error().line().find("SHA-256"), std::string::npos) << damaged.error().line();
+}
+
 long anonymous_memory(pid_t pid) {
   std::ifstream status("/proc/" + std::to_string(pid) + "/status");
   long kilobytes = 0;
