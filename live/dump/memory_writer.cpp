@@ -25,13 +25,15 @@ constexpr std::uint64_t kWorthAThread = 4 << 20;
 
 class ProcessPages final : public PageSource {
  public:
-  explicit ProcessPages(trace::RemoteMemory memory) : memory_(std::move(memory)) {}
+  ProcessPages(trace::RemoteMemory memory, bool has_relatives)
+      : memory_(std::move(memory)), has_relatives_(has_relatives) {}
   Result<void> read(std::span<const RemoteRange> ranges, std::span<std::byte> out) const override {
-    return memory_.read_ranges(ranges, out);
+    return has_relatives_ ? memory_.peek_ranges(ranges, out) : memory_.read_ranges(ranges, out);
   }
 
  private:
   trace::RemoteMemory memory_;
+  bool has_relatives_;
 };
 
 class ObjectPages final : public PageSource {
@@ -103,8 +105,8 @@ std::vector<Segment> split(const PagePlan& plan, const std::vector<RemoteRange>&
 
 }  // namespace
 
-std::unique_ptr<PageSource> pages_of(trace::RemoteMemory memory) {
-  return std::make_unique<ProcessPages>(std::move(memory));
+std::unique_ptr<PageSource> pages_of(trace::RemoteMemory memory, bool has_relatives) {
+  return std::make_unique<ProcessPages>(std::move(memory), has_relatives);
 }
 
 std::unique_ptr<PageSource> pages_of(int fd, std::uint64_t bytes) {

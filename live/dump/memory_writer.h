@@ -73,8 +73,8 @@ class MemoryWriter {
   std::atomic<bool> failed_ = false;
 };
 
-/// Pages of a process.
-[[nodiscard]] std::unique_ptr<PageSource> pages_of(trace::RemoteMemory memory);
+/// Pages of a process; of one that may share some with a relative, they stay shared.
+[[nodiscard]] std::unique_ptr<PageSource> pages_of(trace::RemoteMemory memory, bool has_relatives);
 /// Pages of an object; `fd` must live as long.
 [[nodiscard]] std::unique_ptr<PageSource> pages_of(int fd, std::uint64_t bytes);
 

@@ -102,7 +102,7 @@ Result<std::optional<Snapshots>> Snapshots::take(trace::FrozenTree& tree,
   std::vector<std::unique_ptr<PageSource>> sources;
   for (const trace::Tracee& clone : out.clones_) {
     IMG_ASSIGN(trace::RemoteMemory memory, trace::RemoteMemory::open(clone.tid()));
-    sources.push_back(pages_of(std::move(memory)));
+    sources.push_back(pages_of(std::move(memory), true));
   }
   auto next = sources.begin();
   for (PlacedSpace& space : spaces) {

@@ -50,7 +50,8 @@ Result<void> TreeDump::collect_process(TaskCollector& tasks, FileCollector& file
   IMG_TRY(put_mm(context_, files, process, facts, vmas, scanned.guards));
   stats_.pages_scanned += scanned.plan.scanned;
   stats_.pages_written += scanned.plan.pages();
-  spaces_.push_back({std::move(scanned.plan), pages_of(std::move(memory)), {}, {}});
+  const bool has_relatives = context_.tree.processes.size() > 1;
+  spaces_.push_back({std::move(scanned.plan), pages_of(std::move(memory), has_relatives), {}, {}});
   return {};
 }
 

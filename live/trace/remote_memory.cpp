@@ -110,6 +110,16 @@ Result<void> RemoteMemory::read_ranges(std::span<const RemoteRange> ranges,
   return {};
 }
 
+Result<void> RemoteMemory::peek_ranges(std::span<const RemoteRange> ranges,
+                                       std::span<std::byte> out) const {
+  IMG_ASSERT(sum(ranges) == out.size());
+  for (const RemoteRange& range : ranges) {
+    IMG_TRY(read_file(range.start, out.first(range.bytes)));
+    out = out.subspan(range.bytes);
+  }
+  return {};
+}
+
 Result<void> RemoteMemory::write(std::uint64_t address, Bytes bytes) const {
   while (!bytes.empty()) {
     const iovec local{const_cast<std::byte*>(bytes.data()), bytes.size()};

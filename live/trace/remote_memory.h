@@ -25,6 +25,10 @@ class RemoteMemory {
   [[nodiscard]] static Result<RemoteMemory> open(pid_t pid);
 
   [[nodiscard]] Result<void> read(std::uint64_t address, std::span<std::byte> out) const;
+  /// As read_ranges(). Pages that it shares with relatives since a fork stay shared, where reading
+  /// them the other way makes a copy of each; ranges of few pages take longer.
+  [[nodiscard]] Result<void> peek_ranges(std::span<const RemoteRange> ranges,
+                                         std::span<std::byte> out) const;
   [[nodiscard]] Result<void> write(std::uint64_t address, Bytes bytes) const;
   /// All ranges, one after the other; `out` has room for exactly their sum. What the program
   /// itself may not read (PROT_NONE) is read too.
