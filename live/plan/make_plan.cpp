@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <set>
 
+#include "live/plan/inheritance.h"
 #include "live/plan/memory.h"
 #include "live/plan/restore_image.h"
 #include "live/plan/task.h"
@@ -144,7 +145,10 @@ Result<Plan> make_plan(model::ImageReader& reader, const HostFacts& facts,
     IMG_TRY(memory.check());
     IMG_TRY(files.open_all(builder));
     IMG_TRY(memory.make_segments());
-    IMG_ASSIGN(const std::vector<Actor> bereaved, plan_tree(builder, image, facts, options));
+    Inheritance inheritance(builder, image, reader, memory);
+    IMG_TRY(inheritance.find());
+    IMG_ASSIGN(const std::vector<Actor> bereaved,
+               plan_tree(builder, image, facts, options, inheritance));
     IMG_TRY(plan_memory(builder, image, facts, memory, files));
     IMG_TRY(plan_tasks(builder, image, facts, files));
     IMG_TRY(files.finish(builder));

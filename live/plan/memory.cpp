@@ -9,6 +9,7 @@
 
 #include "libimg/base/units.h"
 #include "libimg/model/address_space.h"
+#include "live/plan/ranges.h"
 #include "live/plan/vma.h"
 
 namespace img::plan {
@@ -21,9 +22,10 @@ constexpr std::uint64_t kUserEnd = 0x7fff'ffff'f000;
 constexpr std::uint64_t kWorkbenchBytes = 512 << 10;
 constexpr std::uint64_t kLargestSegment = std::uint64_t{1} << 46;
 constexpr std::uint32_t kMostRequests = 1 << 20;
-constexpr int kMapVdso64 = 0x2003;       // ARCH_MAP_VDSO_64
-constexpr int kGuardInstall = 102;       // MADV_GUARD_INSTALL
-constexpr std::uint32_t kDroppable = 8;  // MAP_DROPPABLE, a type of its own
+constexpr std::uint64_t kRingHeadBytes = 32;  // number, events, head, tail ...
+constexpr int kMapVdso64 = 0x2003;            // ARCH_MAP_VDSO_64
+constexpr int kGuardInstall = 102;            // MADV_GUARD_INSTALL
+constexpr std::uint32_t kDroppable = 8;       // MAP_DROPPABLE, a type of its own
 constexpr std::uint32_t kHugePageSize = 0x3fU << 26;
 constexpr std::uint32_t kKnownFlags = MAP_SHARED | MAP_PRIVATE | kDroppable | MAP_ANONYMOUS |
                                       MAP_GROWSDOWN | MAP_LOCKED | MAP_NORESERVE | MAP_HUGETLB |
@@ -51,10 +53,6 @@ const char* refused_kind(const VmaEntry& vma) {
     return "shadow stacks are not restored";
   }
   return nullptr;
-}
-
-bool needs_write(const VmaEntry& vma, bool has_pages) {
-  return has_pages && (vma.prot() & PROT_WRITE) == 0 && !is_ring(vma);
 }
 
 }  // namespace
@@ -204,8 +202,13 @@ Result<void> MemoryPlanner::make_ring(const TaskImage& task, const VmaEntry& vma
   if (task.mm->aios() != nullptr) {
     for (const schema::AioRingEntry* ring : *task.mm->aios()) {
       if (ring->id() == vma.start() && ring->nr_req() != 0 && ring->nr_req() <= kMostRequests) {
-        builder_.step(
-            MakeAioRing{{task.pid()}, vma.start(), vma.end() - vma.start(), ring->nr_req()});
+        MakeAioRing step{{task.pid()}, vma.start(), vma.end() - vma.start(), ring->nr_req()};
+        model::AddressSpace space(reader_, {model::Kind::pagemap, task.pid()});
+        IMG_ASSIGN(const model::MemoryRange ring_head, space.read(vma.start(), kRingHeadBytes));
+        step.events = load<std::uint32_t>(&ring_head.bytes[4]);
+        step.head = load<std::uint32_t>(&ring_head.bytes[8]);
+        step.tail = load<std::uint32_t>(&ring_head.bytes[12]);
+        builder_.step(std::move(step));
         return {};
       }
     }
@@ -224,11 +227,52 @@ Result<void> MemoryPlanner::map_one(const TaskImage& task, std::uint32_t index) 
   if (object.kind == Value::Kind::result) {
     flags &= ~static_cast<std::uint32_t>(MAP_ANONYMOUS);
   }
-  const std::uint32_t prot =
-      vma.prot() | (needs_write(vma, has_pages_[index]) ? static_cast<unsigned>(PROT_WRITE) : 0U);
   builder_.call({task.pid()}, SYS_mmap,
-                {vma.start(), vma.end() - vma.start(), prot, flags, object, vma.pgoff()},
+                {vma.start(), vma.end() - vma.start(), first_protection(task, index), flags, object,
+                 vma.pgoff()},
                 "map " + text_of(vma));
+  return {};
+}
+
+bool MemoryPlanner::is_early(const TaskImage& task, std::uint32_t index) const {
+  const auto found = early_.find(task.pid());
+  return found != early_.end() && found->second.contains(index);
+}
+
+// Until its pages are in.
+std::uint32_t MemoryPlanner::first_protection(const TaskImage& task, std::uint32_t index) const {
+  const VmaEntry& vma = *task.mm->vmas()->Get(index);
+  if (is_early(task, index)) {
+    return vma.prot() | PROT_READ | PROT_WRITE;
+  }
+  return vma.prot() | (has_pages_[index] && !is_ring(vma) ? unsigned{PROT_WRITE} : 0U);
+}
+
+void MemoryPlanner::protect(const TaskImage& task) {
+  const auto& vmas = *task.mm->vmas();
+  for (std::uint32_t i = 0; i < vmas.size(); ++i) {
+    if (!is_special(*vmas[i]) && first_protection(task, i) != vmas[i]->prot()) {
+      builder_.call({task.pid()}, SYS_mprotect,
+                    {vmas[i]->start(), vmas[i]->end() - vmas[i]->start(), vmas[i]->prot()},
+                    "protect " + text_of(*vmas[i]));
+    }
+  }
+}
+
+Result<void> MemoryPlanner::map_early(const TaskImage& task, const std::set<std::uint32_t>& there,
+                                      const std::set<std::uint32_t>& wanted) {
+  std::set<std::uint32_t>& early = early_[task.pid()];
+  early = there;
+  early.insert(wanted.begin(), wanted.end());
+  Fill step{task.pid(), {}};
+  for (const std::uint32_t index : wanted) {
+    const VmaEntry& vma = *task.mm->vmas()->Get(index);
+    IMG_TRY(map_one(task, index));
+    add_range(step.ranges, {vma.start(), vma.end()});
+  }
+  if (!step.ranges.empty()) {
+    builder_.step(std::move(step));
+  }
   return {};
 }
 
@@ -240,7 +284,7 @@ Result<void> MemoryPlanner::map(const TaskImage& task) {
     const VmaEntry& vma = *task.mm->vmas()->Get(i);
     vvar_bytes += has(vma, kVmaVvar) ? vma.end() - vma.start() : 0;
     vdso = has(vma, kVmaVdso) ? vma.start() : vdso;
-    if (!is_special(vma)) {
+    if (!is_special(vma) && !is_early(task, i)) {
       IMG_TRY(map_one(task, i));
     }
   }
@@ -273,23 +317,12 @@ Result<void> MemoryPlanner::fill(const TaskImage& task) {
   const auto& vmas = *task.mm->vmas();
   for (flatbuffers::uoffset_t i = 0; i < vmas.size(); ++i) {
     const VmaEntry& vma = *vmas[i];
-    if (!has_pages_[i] || !is_private(vma)) {
-      continue;
-    }
-    if (!step.ranges.empty() && step.ranges.back().end == vma.start()) {
-      step.ranges.back().end = vma.end();
-    } else {
-      step.ranges.push_back({vma.start(), vma.end()});
+    if (has_pages_[i] && is_private(vma) && !is_ring(vma) && !is_early(task, i)) {
+      add_range(step.ranges, {vma.start(), vma.end()});
     }
   }
   builder_.step(std::move(step));
-  for (flatbuffers::uoffset_t i = 0; i < vmas.size(); ++i) {
-    if (!is_special(*vmas[i]) && needs_write(*vmas[i], has_pages_[i])) {
-      builder_.call({task.pid()}, SYS_mprotect,
-                    {vmas[i]->start(), vmas[i]->end() - vmas[i]->start(), vmas[i]->prot()},
-                    "protect " + text_of(*vmas[i]));
-    }
-  }
+  protect(task);
   for (const VmaEntry* vma : vmas) {
     advise(task, *vma);
   }

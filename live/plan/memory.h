@@ -4,6 +4,7 @@
 #pragma once
 
 #include <map>
+#include <set>
 
 #include "libimg/base/result.h"
 #include "live/plan/builder.h"
@@ -23,6 +24,10 @@ class MemoryPlanner {
   [[nodiscard]] Result<void> check();
   /// Calls of the restorer: memory that tasks share without a file.
   [[nodiscard]] Result<void> make_segments();
+  /// Calls of the task while the tree is made: mappings it has already, and those it is to have
+  /// now, with their pages; by index. All are left readable and writable.
+  [[nodiscard]] Result<void> map_early(const TaskImage& task, const std::set<std::uint32_t>& there,
+                                       const std::set<std::uint32_t>& wanted);
   /// Calls of the task: its mappings, empty, and the vdso.
   [[nodiscard]] Result<void> map(const TaskImage& task);
   /// Pages, final protection, advice.
@@ -38,6 +43,9 @@ class MemoryPlanner {
   [[nodiscard]] Result<Value> object_of(const schema::VmaEntry& vma);
   [[nodiscard]] Result<void> map_one(const TaskImage& task, std::uint32_t index);
   [[nodiscard]] Result<void> make_ring(const TaskImage& task, const schema::VmaEntry& vma);
+  [[nodiscard]] bool is_early(const TaskImage& task, std::uint32_t index) const;
+  [[nodiscard]] std::uint32_t first_protection(const TaskImage& task, std::uint32_t index) const;
+  void protect(const TaskImage& task);
   void advise(const TaskImage& task, const schema::VmaEntry& vma);
 
   PlanBuilder& builder_;
@@ -47,6 +55,7 @@ class MemoryPlanner {
   FilePlanner& files_;
   std::map<std::uint64_t, Slot> segments_;  // by shmid
   std::vector<Range> occupied_;
+  std::map<std::uint32_t, std::set<std::uint32_t>> early_;  // by pid: mappings that are there
   const TaskImage* pages_of_ = nullptr;
   std::vector<bool> has_pages_;  // of each mapping of `pages_of_`
 };

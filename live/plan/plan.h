@@ -137,17 +137,21 @@ struct ClearMemory {
   Actor actor;
 };
 /// Pages of the image into the mappings of a task. Ranges: where pages belong; others are passed
-/// over (vdso).
+/// over (vdso). Inherited: only pages that are not there already.
 struct Fill {
   std::uint32_t pid = 0;
   std::vector<Range> ranges;
+  bool is_inherited = false;
 };
-/// The ring of an asynchronous I/O context (io_setup), where it was; what is in it comes with Fill.
+/// An asynchronous I/O context (io_setup) with its ring where it was, filled from the image.
 struct MakeAioRing {
   Actor actor;
   std::uint64_t start = 0;
   std::uint64_t bytes = 0;
   std::uint32_t requests = 0;
+  std::uint32_t events = 0;  // that the ring has room for
+  std::uint32_t head = 0;    // the first that has not been taken out
+  std::uint32_t tail = 0;    // one behind the last
 };
 /// Anonymous memory for several tasks to map: a descriptor, at or above the base.
 struct MakeSegment {

@@ -127,7 +127,8 @@ void print_step(std::ostream& out, const Plan& plan, const Step& step) {
             out << actor_text(one.actor) << " unmap everything but " << hex(plan.workbench) << '\n';
           },
           [&](const Fill& one) {
-            out << one.pid << " fill memory in " << one.ranges.size() << " mappings\n";
+            out << one.pid << (one.is_inherited ? " fill changed memory in " : " fill memory in ")
+                << one.ranges.size() << " ranges\n";
           },
           [&](const MakeAioRing& one) {
             out << actor_text(one.actor) << " io_setup(" << one.requests << ") at "

@@ -26,14 +26,15 @@ std::string number(std::uint32_t pid) {
 class TreePlanner {
  public:
   TreePlanner(PlanBuilder& builder, const RestoreImage& image, const HostFacts& facts,
-              const PlanOptions& options)
-      : builder_(builder), image_(image), facts_(facts), options_(options) {}
+              const PlanOptions& options, Births& births)
+      : builder_(builder), image_(image), facts_(facts), options_(options), births_(births) {}
 
   Result<std::vector<Actor>> plan() {
     IMG_TRY(check());
     const Process& root = image_.tree().processes()[0];
     make(root, kRestorer);
     builder_.step(ClearMemory{{root.pid}});
+    IMG_TRY(births_.born(root, kRestorer));
     IMG_TRY(make_descendants(root, facts_.session, 0));
     IMG_TRY(make_orphans());
     plan_groups();
@@ -69,6 +70,7 @@ class TreePlanner {
   const RestoreImage& image_;
   const HostFacts& facts_;
   const PlanOptions& options_;
+  Births& births_;
   std::vector<Helper> helpers_;
   std::map<std::uint32_t, Actor> dead_leaders_;  // session: the helper that leads it
   std::set<Actor, ByTid> subreapers_;
@@ -136,6 +138,7 @@ void TreePlanner::make(const Process& process, Actor parent) {
 Result<void> TreePlanner::make_child(const Process& child, Actor parent, std::uint32_t session,
                                      std::size_t depth) {
   make(child, parent);
+  IMG_TRY(births_.born(child, parent));
   return make_descendants(child, session, depth + 1);
 }
 
@@ -149,6 +152,7 @@ void TreePlanner::set_subreaper(Actor actor) {
 void TreePlanner::add_helper(Actor helper, Actor parent) {
   MakeTask step{parent, helper.tid, 0, true};
   builder_.step(step);
+  births_.helper_born(helper, parent);
   helpers_.push_back({helper, parent});
   if (helper.tid < kFirstNameless) {
     builder_.expect(FreePid{helper.tid});
@@ -267,8 +271,9 @@ void TreePlanner::end_helpers() {
 }  // namespace
 
 Result<std::vector<Actor>> plan_tree(PlanBuilder& builder, const RestoreImage& image,
-                                     const HostFacts& facts, const PlanOptions& options) {
-  return TreePlanner(builder, image, facts, options).plan();
+                                     const HostFacts& facts, const PlanOptions& options,
+                                     Births& births) {
+  return TreePlanner(builder, image, facts, options, births).plan();
 }
 
 }  // namespace img::plan

@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <cstring>
 #include <future>
 #include <thread>
 #include <vector>
@@ -21,7 +22,7 @@
 namespace img::restore {
 namespace {
 
-constexpr std::uint64_t kPage = 4096;
+constexpr std::size_t kPage = 4096;
 constexpr std::size_t kSmallPiece = 64 << 10;  // what is copied once more to save a call
 constexpr std::size_t kGathered = 256 << 10;
 constexpr std::size_t kMostPieces = 256;
@@ -36,8 +37,8 @@ Failure lost(std::uint64_t address, std::uint64_t bytes) {
 // Small pieces are gathered: a call each would cost more than copying them.
 class MemoryFiller : public model::MemorySink {
  public:
-  MemoryFiller(std::span<const plan::Range> ranges, const trace::RemoteMemory& memory)
-      : ranges_(ranges), memory_(memory) {
+  MemoryFiller(const plan::Fill& fill, const trace::RemoteMemory& memory)
+      : ranges_(fill.ranges), is_inherited_(fill.is_inherited), memory_(memory) {
     gathered_.reserve(kGathered);
   }
 
@@ -48,7 +49,8 @@ class MemoryFiller : public model::MemorySink {
     for (; range != ranges_.end() && range->start < end; ++range) {
       const std::uint64_t from = std::max(range->start, address);
       const std::uint64_t to = std::min(range->end, end);
-      IMG_TRY(write(from, bytes.subspan(from - address, to - from)));
+      const Bytes part = bytes.subspan(from - address, to - from);
+      IMG_TRY(is_inherited_ ? write_changed(from, part) : write(from, part));
     }
     return {};
   }
@@ -71,6 +73,28 @@ class MemoryFiller : public model::MemorySink {
   }
 
  private:
+  // What is alike stays shared with the parent.
+  Result<void> write_changed(std::uint64_t address, Bytes bytes) {
+    for (; !bytes.empty(); bytes = bytes.subspan(there_.size()), address += there_.size()) {
+      there_.resize(std::min(bytes.size(), kGathered));
+      const trace::RemoteRange here{address, there_.size()};
+      IMG_TRY(memory_.peek_ranges({&here, 1}, there_));
+      for (std::size_t at = 0; at < there_.size();) {
+        const auto is_changed = [&](std::size_t page) {
+          return std::memcmp(&there_[page], &bytes[page], std::min(kPage, there_.size() - page)) !=
+                 0;
+        };
+        const bool changed = is_changed(at);
+        std::size_t end = std::min(at + kPage, there_.size());
+        while (end < there_.size() && is_changed(end) == changed) {
+          end = std::min(end + kPage, there_.size());
+        }
+        IMG_TRY(changed ? write(address + at, bytes.subspan(at, end - at)) : Result<void>());
+        at = end;
+      }
+    }
+    return {};
+  }
   Result<void> write(std::uint64_t address, Bytes bytes) {
     if (bytes.size() > kSmallPiece) {
       return write_large(address, bytes);
@@ -115,7 +139,9 @@ class MemoryFiller : public model::MemorySink {
   }
 
   std::span<const plan::Range> ranges_;
+  bool is_inherited_;
   const trace::RemoteMemory& memory_;
+  std::vector<std::byte> there_;
   std::vector<std::byte> gathered_;
   std::vector<iovec> pieces_;
 };
@@ -204,14 +230,14 @@ class PayloadCopier : public model::RecordSink {
 
 }  // namespace
 
-Result<void> fill_memory(model::ImageReader& image, std::uint32_t pid,
-                         std::span<const plan::Range> ranges, const trace::RemoteMemory& memory) {
-  if (ranges.empty()) {
+Result<void> fill_memory(model::ImageReader& image, const plan::Fill& fill,
+                         const trace::RemoteMemory& memory) {
+  if (fill.ranges.empty()) {
     return {};
   }
-  model::AddressSpace space(image, {model::Kind::pagemap, pid});
-  MemoryFiller filler(ranges, memory);
-  IMG_TRY(space.visit(ranges.front().start, ranges.back().end, filler));
+  model::AddressSpace space(image, {model::Kind::pagemap, fill.pid});
+  MemoryFiller filler(fill, memory);
+  IMG_TRY(space.visit(fill.ranges.front().start, fill.ranges.back().end, filler));
   return filler.flush();
 }
 

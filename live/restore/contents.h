@@ -13,8 +13,7 @@ namespace img::restore {
 
 /// Pages of process `pid` of the image that lie in `ranges` (ascending), into memory that is
 /// mapped and writable there.
-[[nodiscard]] Result<void> fill_memory(model::ImageReader& image, std::uint32_t pid,
-                                       std::span<const plan::Range> ranges,
+[[nodiscard]] Result<void> fill_memory(model::ImageReader& image, const plan::Fill& fill,
                                        const trace::RemoteMemory& memory);
 /// Pages of a shared object below `bytes`, into a file.
 [[nodiscard]] Result<void> fill_file(model::ImageReader& image, model::FileKey pagemap,

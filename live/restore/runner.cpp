@@ -19,6 +19,7 @@
 #include "libimg/base/file.h"
 #include "libimg/base/text.h"
 #include "live/procfs/proc_dir.h"
+#include "live/restore/aio_ring.h"
 #include "live/restore/contents.h"
 #include "live/restore/stand_in.h"
 
@@ -165,26 +166,12 @@ Result<void> Runner::step(const plan::ClearMemory& clear) {
 
 Result<void> Runner::step(const plan::Fill& fill) {
   IMG_ASSIGN(MadeTask * task, tasks_.find(fill.pid));
-  return fill_memory(image_, fill.pid, fill.ranges, *task->memory);
+  return fill_memory(image_, fill, *task->memory);
 }
 
-// The kernel chooses the place, and knows a ring that is moved.
 Result<void> Runner::step(const plan::MakeAioRing& make) {
   IMG_ASSIGN(MadeTask * task, tasks_.find(make.actor.tid));
-  const std::array<std::byte, sizeof(std::uint64_t)> no_context{};
-  const std::uint64_t at = remote_.data_address();
-  IMG_ASSIGN(std::int64_t result,
-             remote_.call(*task, SYS_io_setup, {make.requests, at}, signal_of(*task), no_context));
-  IMG_TRY(must_succeed(result, task->id, "make an asynchronous I/O context"));
-  IMG_ASSIGN(const auto made, task->memory->get<std::uint64_t>(at));
-  if (made == make.start) {
-    return {};
-  }
-  IMG_ASSIGN(result,
-             remote_.call(*task, SYS_mremap,
-                          {made, make.bytes, make.bytes, MREMAP_MAYMOVE | MREMAP_FIXED, make.start},
-                          signal_of(*task)));
-  return must_succeed(result, task->id, "put an asynchronous I/O context where it was");
+  return make_aio_ring(make, image_, remote_, *task, signal_of(*task));
 }
 
 // By /proc/self/map_files the very object is mapped again that two processes had from a common
