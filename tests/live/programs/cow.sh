@@ -1,0 +1,3 @@
+# SPDX-License-Identifier: MIT
+# Pages that parents and children still share are shared again.
+. "$here/victim"
