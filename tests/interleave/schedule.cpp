@@ -16,7 +16,8 @@ namespace {
 // Reading and writing go deep, but keep little on the stack.
 constexpr std::size_t kStackBytes = 512 * 1024;
 
-Schedule* at_work = nullptr;
+// Of one thread: those that a room starts for itself (to sync files together) are not scheduled.
+thread_local Schedule* at_work = nullptr;
 
 // Stacks of actors that have ended, for those that come.
 std::vector<std::unique_ptr<char[]>>& spare_stacks() {
