@@ -3,6 +3,7 @@
 # words, and serves on.
 needs="runuser setpriv psql"
 refusal="System V segment"
+transient=postgres
 for binaries in /usr/lib/postgresql/*/bin /nowhere; do
   [ ! -x "$binaries/postgres" ] || break
 done
