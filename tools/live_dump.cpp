@@ -109,9 +109,12 @@ Result<void> LiveDump::refuse_nonsense() const {
       return fail(Fault::usage, option, "not in this version");
     }
   }
-  if (tree_ <= 0 || store_.empty()) {
-    return fail(Fault::usage, tree_ <= 0 ? "-t PID" : "STORE", "missing", {},
+  if (tree_ == 0 || store_.empty()) {
+    return fail(Fault::usage, tree_ == 0 ? "-t PID" : "STORE", "missing", {},
                 "live-dump -t PID STORE");
+  }
+  if (tree_ < 0) {
+    return fail(Fault::usage, "-t " + std::to_string(tree_), "is no process");
   }
   if (leave_running_ && leave_stopped_) {
     return fail(Fault::usage, "--leave-running", "does not go with --leave-stopped");
@@ -153,11 +156,14 @@ Result<dump::Request> LiveDump::request(frame::Call& call) const {
 Result<dump::Outcome> LiveDump::dump_watched(dump::Request request, frame::Call& call) const {
   std::atomic<std::uint64_t> copied = 0;
   request.copied = &copied;
+  // A terminal's reader may be in the tree, so nothing is said before that goes on.
+  std::optional<frame::Progress> progress;
+  request.tree_goes_on = [&] {
+    progress.emplace(call, std::string(kInfo.name), [&copied] { return copied.load(); });
+  };
   std::optional<Result<dump::Outcome>> outcome;
-  // It prints to a terminal whose reader may be in the tree, so only where nothing stands still.
   std::thread tracer([&] { outcome = dump::run_dump(request); });
   tracer.join();
-  static_cast<void>(call);
   return std::move(*outcome);
 }
 

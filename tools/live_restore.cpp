@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <atomic>
 #include <cerrno>
 #include <charconv>
 #include <fstream>
@@ -14,6 +15,7 @@
 #include "live/plan/print.h"
 #include "live/restore/restore.h"
 #include "tools/frame/arguments.h"
+#include "tools/frame/progress.h"
 #include "tools/source_options.h"
 #include "tools/tools.h"
 
@@ -65,6 +67,10 @@ class LiveRestore : public frame::Program {
   [[nodiscard]] Result<void> add_inherited(restore::RestoreOptions& options) const;
   [[nodiscard]] Result<void> root_made(pid_t root);
   [[nodiscard]] int refused(const plan::Plan& plan, frame::Call& call) const;
+  [[nodiscard]] static Result<pid_t> execute_watched(const restore::Prepared& prepared,
+                                                     model::ImageReader& image,
+                                                     restore::RestoreOptions options,
+                                                     frame::Call& call);
   [[nodiscard]] Result<int> go(const restore::Prepared& prepared, model::ImageReader& image,
                                const restore::RestoreOptions& options, frame::Call& call);
   [[nodiscard]] Result<int> wait_for(pid_t root, frame::Call& call) const;
@@ -209,9 +215,19 @@ Result<int> LiveRestore::wait_for(pid_t root, frame::Call& call) const {
   }
 }
 
+Result<pid_t> LiveRestore::execute_watched(const restore::Prepared& prepared,
+                                           model::ImageReader& image,
+                                           restore::RestoreOptions options, frame::Call& call) {
+  std::atomic<std::uint64_t> copied = 0;
+  options.run.copied = &copied;
+  const frame::Progress progress(call, std::string(kInfo.name),
+                                 [&copied] { return copied.load(); });
+  return restore::execute(prepared, image, options);
+}
+
 Result<int> LiveRestore::go(const restore::Prepared& prepared, model::ImageReader& image,
                             const restore::RestoreOptions& options, frame::Call& call) {
-  auto root = restore::execute(prepared, image, options);
+  auto root = execute_watched(prepared, image, options, call);
   if (!root) {
     if (has_pidfile_) {
       ::unlink(pidfile_.c_str());
@@ -222,7 +238,9 @@ Result<int> LiveRestore::go(const restore::Prepared& prepared, model::ImageReade
     call.report.json().number("root", static_cast<std::uint64_t>(*root));
   }
   if (detach_) {
-    call.report.text() << "restored " << image.place() << ": process " << *root << '\n';
+    if (!call.common.quiet) {
+      call.report.text() << "restored " << image.place() << ": process " << *root << '\n';
+    }
     // An init that ends takes everybody with it.
     return ::getpid() == 1 ? wait_for(*root, call) : Result<int>(0);
   }

@@ -97,6 +97,12 @@ Result<std::vector<Error>> reasons_against(const Preflight& asked) {
   if (stat.is_zombie()) {
     return fail(Fault::gone, name_of(stat), "dump", "it has ended already");
   }
+  IMG_ASSIGN(const procfs::Status status, root.status());
+  if (status.tgid != status.pid) {
+    return fail(Fault::unsupported, "task " + std::to_string(asked.root), "dump",
+                "it is a thread of process " + std::to_string(status.tgid),
+                "-t " + std::to_string(status.tgid));
+  }
   std::vector<Error> out =
       stat.is_kernel_thread() ? trace::refusals_of(root) : trace::refusals_in_tree(asked.root);
   if (!asked.shell_job && stat.session != stat.pid && out.empty()) {

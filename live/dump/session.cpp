@@ -158,6 +158,9 @@ Result<void> Session::take_snapshots(TreeDump& dump) {
   out_.has_snapshot = true;
   out_.stats.frozen_us = microseconds_since(stopped_at_);
   tree_ = {};
+  if (request_.tree_goes_on) {
+    request_.tree_goes_on();
+  }
   return {};
 }
 

@@ -9,6 +9,7 @@
 
 #include <atomic>
 #include <chrono>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -34,6 +35,7 @@ struct Request {
   unsigned threads = 1;
   const std::atomic<int>* stop = nullptr;        // not 0: end as soon as possible
   std::atomic<std::uint64_t>* copied = nullptr;  // bytes of memory, for who watches
+  std::function<void()> tree_goes_on;            // called once nothing stands still any more
 };
 
 struct Outcome {

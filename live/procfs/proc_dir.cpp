@@ -31,7 +31,7 @@ Result<ProcDir> ProcDir::open_path(std::string path) {
   if (!fd.is_open()) {
     const int sys_errno = errno;
     if (sys_errno == ENOENT || sys_errno == ESRCH) {
-      return fail(Fault::gone, path.substr(6), "", "no such process");
+      return fail(Fault::gone, "process " + path.substr(6), "", "no such process");
     }
     return fail(sys_error(sys_errno, std::move(path), "open"));
   }

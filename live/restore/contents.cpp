@@ -37,8 +37,12 @@ Failure lost(std::uint64_t address, std::uint64_t bytes) {
 // Small pieces are gathered: a call each would cost more than copying them.
 class MemoryFiller : public model::MemorySink {
  public:
-  MemoryFiller(const plan::Fill& fill, const trace::RemoteMemory& memory)
-      : ranges_(fill.ranges), is_inherited_(fill.is_inherited), memory_(memory) {
+  MemoryFiller(const plan::Fill& fill, const trace::RemoteMemory& memory,
+               std::atomic<std::uint64_t>* copied)
+      : ranges_(fill.ranges),
+        is_inherited_(fill.is_inherited),
+        memory_(memory),
+        copied_(copied) {
     gathered_.reserve(kGathered);
   }
 
@@ -51,6 +55,9 @@ class MemoryFiller : public model::MemorySink {
       const std::uint64_t to = std::min(range->end, end);
       const Bytes part = bytes.subspan(from - address, to - from);
       IMG_TRY(is_inherited_ ? write_changed(from, part) : write(from, part));
+      if (copied_ != nullptr) {
+        *copied_ += part.size();
+      }
     }
     return {};
   }
@@ -141,6 +148,7 @@ class MemoryFiller : public model::MemorySink {
   std::span<const plan::Range> ranges_;
   bool is_inherited_;
   const trace::RemoteMemory& memory_;
+  std::atomic<std::uint64_t>* copied_;
   std::vector<std::byte> there_;
   std::vector<std::byte> gathered_;
   std::vector<iovec> pieces_;
@@ -231,12 +239,12 @@ class PayloadCopier : public model::RecordSink {
 }  // namespace
 
 Result<void> fill_memory(model::ImageReader& image, const plan::Fill& fill,
-                         const trace::RemoteMemory& memory) {
+                         const trace::RemoteMemory& memory, std::atomic<std::uint64_t>* copied) {
   if (fill.ranges.empty()) {
     return {};
   }
   model::AddressSpace space(image, {model::Kind::pagemap, fill.pid});
-  MemoryFiller filler(fill, memory);
+  MemoryFiller filler(fill, memory, copied);
   IMG_TRY(space.visit(fill.ranges.front().start, fill.ranges.back().end, filler));
   return filler.flush();
 }

@@ -29,7 +29,8 @@ Result<Prepared> prepare(model::ImageReader& image, const RestoreOptions& option
   IMG_ASSIGN(const auto planner, plan::ImageFiles::read(image, std::move(files)));
   Prepared out;
   IMG_ASSIGN(out.plan, plan::make_plan(image, facts, options.plan, *planner));
-  for (Error& reason : preflight(out.plan, facts.credentials, {options.files.root, options.ignored})) {
+  for (Error& reason :
+       preflight(out.plan, facts.credentials, {options.files.root, options.ignored})) {
     out.plan.refusals.push_back(std::move(reason));
   }
   return out;

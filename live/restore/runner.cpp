@@ -166,7 +166,7 @@ Result<void> Runner::step(const plan::ClearMemory& clear) {
 
 Result<void> Runner::step(const plan::Fill& fill) {
   IMG_ASSIGN(MadeTask * task, tasks_.find(fill.pid));
-  return fill_memory(image_, fill, *task->memory);
+  return fill_memory(image_, fill, *task->memory, options_.copied);
 }
 
 Result<void> Runner::step(const plan::MakeAioRing& make) {

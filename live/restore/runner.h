@@ -3,6 +3,7 @@
 // with it; what a step could not do is said with the step.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <string>
@@ -21,6 +22,7 @@ namespace img::restore {
 
 struct RunOptions {
   RootOptions root;
+  std::atomic<std::uint64_t>* copied = nullptr;  // bytes of memory, for who watches
   /// Called before each step; an error ends the restore there. For tests, and for signals.
   std::function<Result<void>(std::size_t step)> before_step;
   /// Called once the root is there, before it has children: to move it into its cgroup.

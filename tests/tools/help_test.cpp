@@ -22,8 +22,9 @@ bool names(std::string_view help, const CLI::Option& option) {
          std::ranges::all_of(
              option.get_lnames(),
              [&](const auto& name) { return has("--" + name) || !option.get_snames().empty(); }) &&
-         std::ranges::all_of(option.get_snames(),
-                             [&](const auto& name) { return has("-" + name + " "); });
+         std::ranges::all_of(option.get_snames(), [&](const auto& name) {
+           return has("-" + name + " ") || has("-" + name + ",");
+         });
 }
 
 class Help : public Scratch, public testing::WithParamInterface<Tool> {};
@@ -86,7 +87,8 @@ INSTANTIATE_TEST_SUITE_P(Tools, Help,
                                          Tool{img_diff, "img-convert dump web.store --as redis"},
                                          Tool{img_merge, "img-convert dump/. web.store --as redis"},
                                          Tool{img_gc, "img-convert dump web.store"},
-                                         Tool{img_show, "true"}, Tool{live_restore, nullptr}),
+                                         Tool{img_show, "true"}, Tool{live_dump, nullptr},
+                                         Tool{live_restore, nullptr}),
                          [](const auto& tool) {
                            std::string name(tool.param.make()->info().name);
                            std::ranges::replace(name, '-', '_');
