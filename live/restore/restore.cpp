@@ -1,25 +1,12 @@
 // SPDX-License-Identifier: MIT
 #include "live/restore/restore.h"
 
-#include <sys/resource.h>
-
+#include "libimg/base/file_limit.h"
 #include "live/plan/make_plan.h"
 #include "live/restore/file_facts.h"
 #include "live/restore/host.h"
 
 namespace img::restore {
-namespace {
-
-// Every file of the image is open here at once, above what the tasks use.
-void allow_many_files() {
-  rlimit limit{};
-  if (::getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
-    limit.rlim_cur = limit.rlim_max;
-    ::setrlimit(RLIMIT_NOFILE, &limit);
-  }
-}
-
-}  // namespace
 
 Result<Prepared> prepare(model::ImageReader& image, const RestoreOptions& options) {
   IMG_ASSIGN(const plan::HostFacts facts, ask_host());
@@ -38,7 +25,7 @@ Result<Prepared> prepare(model::ImageReader& image, const RestoreOptions& option
 
 Result<pid_t> execute(const Prepared& prepared, model::ImageReader& image,
                       const RestoreOptions& options) {
-  allow_many_files();
+  allow_many_files();  // all of the image are, above what the tasks use
   Runner runner(prepared.plan, image, options.run);
   return runner.run();
 }

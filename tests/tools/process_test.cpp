@@ -51,6 +51,21 @@ TEST_F(Process, ASignalEndsItWith128AndItsNumber) {
   }
 }
 
+// Each level of a chain is a directory that stays open.
+TEST_F(Process, AChainMayHaveMoreLevelsThanTheUsualLimitHasFiles) {
+  namespace fs = std::filesystem;
+  constexpr int kLevels = 200;
+  fs::copy(dump("chain-snapshots/1"), "1");
+  for (int level = 2; level <= kLevels; ++level) {
+    fs::copy(dump("chain-snapshots/2"), std::to_string(level), fs::copy_options::copy_symlinks);
+    fs::remove(std::to_string(level) + "/parent");
+    fs::create_directory_symlink("../" + std::to_string(level - 1),
+                                 std::to_string(level) + "/parent");
+  }
+  EXPECT_EQ(sh("ulimit -Sn 64; exec img-convert 200 flat --to criu --flatten > /dev/null"), 0);
+  EXPECT_EQ(sh("ulimit -Sn 64; exec img-diff 200 flat -q"), 0);
+}
+
 TEST_F(Process, AClosedPipeIsSilent) {
   EXPECT_EQ(sh("exec 2> err.txt; { img-convert " + dump("zoo") +
                "/files.img -; echo $? > exit.txt; } | head -c 1 > /dev/null"),

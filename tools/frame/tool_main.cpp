@@ -14,6 +14,7 @@
 #include <mutex>
 #include <thread>
 
+#include "libimg/base/file_limit.h"
 #include "libimg/base/mapping_guard.h"
 #include "libimg/base/staged.h"
 #include "libimg/base/units.h"
@@ -137,6 +138,7 @@ void look_at_terminal(Streams& streams) {
 int tool_main(Program& program, int argc, char** argv) {
   // What we make is private, and never less than readable by us.
   ::umask(0077);
+  allow_many_files();
   // Never destroyed, since its thread may outlive main(); static, so that it is not lost either.
   static auto& watch = *new SignalWatch;
   install_mapping_fault_handler(program.info().name.data(), 2);
