@@ -27,6 +27,12 @@ struct Workspace {
   ImageFileBytes pages;
 };
 
+/// Of all levels of a chain: a thousand of them need no more than one does.
+struct Workspaces {
+  std::mutex mutex;
+  std::vector<std::unique_ptr<Workspace>> idle;
+};
+
 }  // namespace
 
 struct DirectoryReader::State {
@@ -40,8 +46,8 @@ struct DirectoryReader::State {
   FileContext context;  // what all files share
   std::unique_ptr<ImageReader> parent;
 
-  std::mutex mutex;  // guards `idle` and `parent`
-  std::vector<std::unique_ptr<Workspace>> idle;
+  std::mutex mutex;  // guards `parent`
+  std::shared_ptr<Workspaces> workspaces = std::make_shared<Workspaces>();
   PagesLedger ledger;
   FileDigests digests;
   std::once_flag pagemaps_looked_at;
@@ -86,7 +92,6 @@ Result<std::unique_ptr<DirectoryReader>> DirectoryReader::open(std::unique_ptr<I
   IMG_TRY(state->look_at_cores());
   state->find_page_size();
   state->make_header();
-  state->idle.clear();  // of a level of a long chain, nobody may ever ask for more
   return std::unique_ptr<DirectoryReader>(new DirectoryReader(std::move(state)));
 }
 
@@ -191,7 +196,8 @@ void DirectoryReader::State::report(const Damage& damage) const {
 }
 
 std::unique_ptr<Workspace> DirectoryReader::State::take_workspace() {
-  const std::lock_guard lock(mutex);
+  const std::lock_guard lock(workspaces->mutex);
+  auto& idle = workspaces->idle;
   if (idle.empty()) {
     auto made = std::make_unique<Workspace>();
     made->parser = form->parser();
@@ -203,8 +209,8 @@ std::unique_ptr<Workspace> DirectoryReader::State::take_workspace() {
 }
 
 void DirectoryReader::State::give_back(std::unique_ptr<Workspace> workspace) {
-  const std::lock_guard lock(mutex);
-  idle.push_back(std::move(workspace));
+  const std::lock_guard lock(workspaces->mutex);
+  workspaces->idle.push_back(std::move(workspace));
 }
 
 Result<void> DirectoryReader::State::read_file(FileKey key, model::RecordSink& sink, bool quiet) {
@@ -348,7 +354,10 @@ Result<model::ImageReader*> DirectoryReader::parent() {
     return fail(Fault::corrupt, place() + "/parent", "is not a link to a directory");
   }
   IMG_ASSIGN(std::unique_ptr<ImageFolder> folder, state_->folder->follow(*state_->link));
-  IMG_ASSIGN(state_->parent, open(std::move(folder), {state_->on_damage, state_->form}));
+  IMG_ASSIGN(std::unique_ptr<DirectoryReader> parent,
+             open(std::move(folder), {state_->on_damage, state_->form}));
+  parent->state_->workspaces = state_->workspaces;
+  state_->parent = std::move(parent);
   return state_->parent.get();
 }
 
