@@ -57,7 +57,8 @@ TEST_F(Process, AChainMayHaveMoreLevelsThanTheUsualLimitHasFiles) {
   constexpr int kLevels = 200;
   fs::copy(dump("chain-snapshots/1"), "1");
   for (int level = 2; level <= kLevels; ++level) {
-    fs::copy(dump("chain-snapshots/2"), std::to_string(level), fs::copy_options::copy_symlinks);
+    fs::copy(dump("chain-snapshots/2"), std::to_string(level),
+             fs::copy_options::recursive | fs::copy_options::copy_symlinks);
     fs::remove(std::to_string(level) + "/parent");
     fs::create_directory_symlink("../" + std::to_string(level - 1),
                                  std::to_string(level) + "/parent");
