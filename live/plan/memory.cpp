@@ -10,6 +10,7 @@
 #include "libimg/base/units.h"
 #include "libimg/model/address_space.h"
 #include "live/plan/ranges.h"
+#include "live/plan/vdso.h"
 #include "live/plan/vma.h"
 
 namespace img::plan {
@@ -107,8 +108,7 @@ Result<void> MemoryPlanner::check_vdso(const TaskImage& task) {
   IMG_ASSIGN(const model::MemoryRange pages, space.read(vdso->start(), bytes));
   const Bytes known = pages.known_head();
   const std::size_t compared = std::min(known.size(), facts_.vdso.size());
-  if (!std::equal(known.begin(), known.begin() + static_cast<std::ptrdiff_t>(compared),
-                  facts_.vdso.begin())) {
+  if (vdso_substance(known.first(compared)) != vdso_substance(Bytes(facts_.vdso).first(compared))) {
     return differs("another one");
   }
   return {};
