@@ -10,6 +10,14 @@
 
 namespace img::plan {
 
+void PlanBuilder::refuse(Error reason) {
+  const std::string line = reason.line();
+  if (std::none_of(plan_.refusals.begin(), plan_.refusals.end(),
+                   [&](const Error& one) { return one.line() == line; })) {
+    plan_.refusals.push_back(std::move(reason));
+  }
+}
+
 Slot PlanBuilder::call(Actor actor, long number, std::initializer_list<Value> args,
                        std::string what, Tolerate tolerate) {
   Call call;

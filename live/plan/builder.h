@@ -78,7 +78,8 @@ class PlanBuilder {
   }
 
   void expect(Expectation expectation);
-  void refuse(Error reason) { plan_.refusals.push_back(std::move(reason)); }
+  /// Said once, however often it is found.
+  void refuse(Error reason);
   void note(std::string what) { plan_.notes.push_back(std::move(what)); }
 
   [[nodiscard]] Plan& plan() { return plan_; }

@@ -93,6 +93,7 @@ class Terminals final : public KindPlanner {
     Slot slot{};
     if (const int fd = context.standard_descriptor(file);
         fd >= 0 && context.inherits("fd[" + std::to_string(fd) + "]", slot)) {
+      own_.emplace(entry.tty_info_id(), slot);
       return slot;
     }
     const auto found = terminals_.find(entry.tty_info_id());
@@ -141,6 +142,9 @@ class Terminals final : public KindPlanner {
           {controlled->second.terminal, TIOCSPGRP, context.builder->object(group)},
           "foreground group " + std::to_string(group), kMayFail);
     }
+    if (context.options.shell_job) {
+      come_to_foreground(context, actor);
+    }
     return {};
   }
 
@@ -168,6 +172,19 @@ class Terminals final : public KindPlanner {
     Slot terminal{};  // either end
     std::uint32_t foreground = 0;
   };
+
+  /// A job that had our terminal has it again, as if our shell had put it there: who reads it from
+  /// the background is stopped. Until it runs all signals are blocked, and so this is allowed.
+  void come_to_foreground(FileContext& context, Actor actor) {
+    for (const auto& [id, slot] : own_) {
+      if (terminals_.at(id).foreground == actor.tid) {
+        const auto group = static_cast<std::int32_t>(actor.tid);
+        context.builder->call(actor, SYS_ioctl, {slot, TIOCSPGRP, context.builder->object(group)},
+                              "come to the foreground", kMayFail);
+        return;
+      }
+    }
+  }
 
   void take_control(FileContext& context, Actor actor, const Terminal& terminal, Slot slot) {
     PlanBuilder& builder = *context.builder;
@@ -242,8 +259,12 @@ class Terminals final : public KindPlanner {
   Result<Slot> open_pty(FileContext& context, const Terminal& terminal, const TtyFileEntry& entry) {
     const std::string path = "/dev/pts/" + std::to_string(terminal.index);
     if (!has_master(terminal.index)) {
-      return terminal.termios ? take_own_terminal(context, path, entry)
-                              : open_hung_up(context, terminal, entry);
+      if (!terminal.termios) {
+        return open_hung_up(context, terminal, entry);
+      }
+      IMG_ASSIGN(const Slot own, take_own_terminal(context, path, entry));
+      own_.emplace(terminal.id, own);
+      return own;
     }
     if (masters_.count(terminal.index) == 0) {
       masters_.emplace(terminal.index, make_master(context, terminal.index));
@@ -375,6 +396,7 @@ class Terminals final : public KindPlanner {
   std::map<std::uint32_t, Terminal> terminals_;         // by TtyInfoEntry.id
   std::map<std::uint32_t, Slot> masters_;               // by index
   std::map<std::uint32_t, Slot> any_;                   // one descriptor of each terminal
+  std::map<std::uint32_t, Slot> own_;                   // of those that are ours
   std::map<std::uint32_t, Controlled> has_controlled_;  // by session leader
   std::map<std::uint32_t, Slot> hung_up_;               // masters, by index
 };

@@ -210,6 +210,23 @@ TEST(MakePlan, ARootWithoutASessionWantsShellJob) {
   EXPECT_THAT(lines_of(refused->plan.refusals), Contains(HasSubstr("--shell-job")));
 }
 
+// Or it would be stopped as soon as it reads its terminal.
+TEST(MakePlan, AShellJobComesToTheForeground) {
+  const auto image = criu::DirectoryReader::open(STASIS_FIXTURES "/dumps/shell-job");
+  ASSERT_TRUE(image);
+  FileOptions options;
+  options.shell_job = true;
+  options.terminal = 0;
+  const auto files = ImageFiles::read(**image, options);
+  ASSERT_TRUE(files);
+  PlanOptions job;
+  job.shell_job = true;
+  const auto planned = make_plan(**image, some_machine(), job, **files);
+  ASSERT_TRUE(planned) << planned.error().line();
+  EXPECT_THAT(lines_of(planned->refusals), IsEmpty());
+  EXPECT_THAT(text_of(*planned), HasSubstr("come to the foreground"));
+}
+
 TEST(MakePlan, AllReasonsAreToldAtOnce) {
   HostFacts facts = some_machine();
   facts.vvar_bytes = 0x4000;
