@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <optional>
 #include <vector>
 
 #include "live/arch/x86_64/stub.h"
@@ -34,6 +35,41 @@ bool is_scratch(const std::vector<procfs::Mapping>& maps, const arch::StubSlot& 
 
 bool is_zero(Bytes bytes) {
   return std::all_of(bytes.begin(), bytes.end(), [](std::byte b) { return b == std::byte{0}; });
+}
+
+// Free, or with the stub of a tracer that was killed. Anything else is not ours to overwrite.
+std::optional<CallSite> site_at(std::uint64_t address, Bytes there,
+                                const std::vector<procfs::Mapping>& maps) {
+  const Bytes stub = arch::stub_bytes();
+  if (is_zero(there)) {
+    return CallSite{address, 0};
+  }
+  if (std::memcmp(there.data(), stub.data(), arch::slot_offset()) != 0) {
+    return std::nullopt;
+  }
+  const auto slot = load<arch::StubSlot>(there.data() + arch::slot_offset());
+  return CallSite{address, is_scratch(maps, slot) ? slot.scratch : 0};
+}
+
+// A program may have unmapped its vdso. The linker fills up the last page of code with zeros, and
+// nothing goes there.
+Result<CallSite> find_behind_code(const procfs::ProcDir& process,
+                                  const std::vector<procfs::Mapping>& maps,
+                                  const RemoteMemory& memory) {
+  const std::uint64_t room = round_up(arch::stub_bytes().size(), 16);
+  std::vector<std::byte> tail(room);
+  for (const procfs::Mapping& one : maps) {
+    if (!one.executable || !one.readable || one.writable || one.shared ||
+        !one.path.starts_with('/')) {
+      continue;
+    }
+    IMG_TRY(memory.read(one.end - room, tail));
+    if (const auto site = site_at(one.end - room, tail, maps)) {
+      return *site;
+    }
+  }
+  return fail(Fault::unsupported, process.name(), "",
+              "it has no vdso, and no room behind its code, so no call can be made in it");
 }
 
 }  // namespace
@@ -69,8 +105,7 @@ Result<CallSite> CallSite::find(const procfs::ProcDir& process, const RemoteMemo
   IMG_ASSIGN(const auto maps, process.maps());
   const procfs::Mapping* mapping = find_vdso(maps);
   if (mapping == nullptr) {
-    return fail(Fault::unsupported, process.name(), "",
-                "it has no vdso, so no call can be made in it");
+    return find_behind_code(process, maps, memory);
   }
   std::vector<std::byte> vdso(mapping->bytes());
   IMG_TRY(memory.read(mapping->start, vdso));
@@ -80,18 +115,10 @@ Result<CallSite> CallSite::find(const procfs::ProcDir& process, const RemoteMemo
     return fail(Fault::unsupported, process.name(), "",
                 "its vdso has no room, so no call can be made in it");
   }
-  CallSite site{mapping->start + unused, 0};
-  const Bytes tail = Bytes(vdso).subspan(unused, stub.size());
-  if (is_zero(tail)) {
-    return site;
-  }
-  // A tracer that was killed has left its stub here. Anything else is not ours to overwrite.
-  if (std::memcmp(tail.data(), stub.data(), arch::slot_offset()) != 0) {
-    return fail(Fault::conflict, process.name(), "", "the end of its vdso is in use");
-  }
-  const auto slot = load<arch::StubSlot>(tail.data() + arch::slot_offset());
-  site.scratch = is_scratch(maps, slot) ? slot.scratch : 0;
-  return site;
+  const auto site =
+      site_at(mapping->start + unused, Bytes(vdso).subspan(unused, stub.size()), maps);
+  return site ? Result<CallSite>(*site)
+              : fail(Fault::conflict, process.name(), "", "the end of its vdso is in use");
 }
 
 int announcing_signal(const procfs::Status& status) {

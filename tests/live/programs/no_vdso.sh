@@ -1,0 +1,3 @@
+# SPDX-License-Identifier: MIT
+# A process without a vdso has none afterwards either.
+. "$here/victim"
