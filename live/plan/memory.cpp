@@ -22,6 +22,7 @@ constexpr std::uint64_t kPage = 4096;
 constexpr std::uint64_t kUserEnd = 0x7fff'ffff'f000;
 constexpr std::uint64_t kWorkbenchBytes = 512 << 10;
 constexpr std::uint64_t kLargestSegment = std::uint64_t{1} << 46;
+constexpr std::uint64_t kLarge = 4 << 20;
 constexpr std::uint32_t kMostRequests = 1 << 20;
 constexpr std::uint64_t kRingHeadBytes = 32;  // number, events, head, tail ...
 constexpr int kMapVdso64 = 0x2003;            // ARCH_MAP_VDSO_64
@@ -54,6 +55,15 @@ const char* refused_kind(const VmaEntry& vma) {
     return "shadow stacks are not restored";
   }
   return nullptr;
+}
+
+void add_to(Fill& step, const VmaEntry& vma) {
+  const Range range{vma.start(), vma.end()};
+  add_range(step.ranges, range);
+  if (has(vma, kVmaAnonPrivate) && (vma.flags() & (MAP_HUGETLB | MAP_LOCKED)) == 0 &&
+      range.end - range.start >= kLarge) {
+    step.anonymous.push_back(range);
+  }
 }
 
 }  // namespace
@@ -268,7 +278,7 @@ Result<void> MemoryPlanner::map_early(const TaskImage& task, const std::set<std:
   for (const std::uint32_t index : wanted) {
     const VmaEntry& vma = *task.mm->vmas()->Get(index);
     IMG_TRY(map_one(task, index));
-    add_range(step.ranges, {vma.start(), vma.end()});
+    add_to(step, vma);
   }
   if (!step.ranges.empty()) {
     builder_.step(std::move(step));
@@ -318,7 +328,7 @@ Result<void> MemoryPlanner::fill(const TaskImage& task) {
   for (flatbuffers::uoffset_t i = 0; i < vmas.size(); ++i) {
     const VmaEntry& vma = *vmas[i];
     if (has_pages_[i] && is_private(vma) && !is_ring(vma) && !is_early(task, i)) {
-      add_range(step.ranges, {vma.start(), vma.end()});
+      add_to(step, vma);
     }
   }
   builder_.step(std::move(step));

@@ -142,6 +142,8 @@ struct Fill {
   std::uint32_t pid = 0;
   std::vector<Range> ranges;
   bool is_inherited = false;
+  /// Mappings among these that are new, anonymous, private, and large.
+  std::vector<Range> anonymous{};
 };
 /// An asynchronous I/O context (io_setup) with its ring where it was, filled from the image.
 struct MakeAioRing {

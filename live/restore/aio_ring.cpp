@@ -121,7 +121,7 @@ Result<void> RingMaker::run(model::ImageReader& image) {
                  {ring_, make_.bytes, make_.bytes, MREMAP_MAYMOVE | MREMAP_FIXED, make_.start}));
   }
   const plan::Fill content{make_.actor.tid, {{make_.start, make_.start + make_.bytes}}};
-  IMG_TRY(fill_memory(image, content, *task_.memory));
+  IMG_TRY(fill_memory(image, content, {*task_.memory}));
   return task_.memory->write(make_.start, std::as_bytes(std::span(&made.id, 1)));
 }
 

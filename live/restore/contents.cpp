@@ -37,12 +37,12 @@ Failure lost(std::uint64_t address, std::uint64_t bytes) {
 // Small pieces are gathered: a call each would cost more than copying them.
 class MemoryFiller : public model::MemorySink {
  public:
-  MemoryFiller(const plan::Fill& fill, const trace::RemoteMemory& memory,
-               std::atomic<std::uint64_t>* copied)
+  MemoryFiller(const plan::Fill& fill, const MemoryTarget& target)
       : ranges_(fill.ranges),
         is_inherited_(fill.is_inherited),
-        memory_(memory),
-        copied_(copied) {
+        memory_(target.memory),
+        window_(target.window),
+        copied_(target.copied) {
     gathered_.reserve(kGathered);
   }
 
@@ -103,9 +103,24 @@ class MemoryFiller : public model::MemorySink {
     return {};
   }
   Result<void> write(std::uint64_t address, Bytes bytes) {
-    if (bytes.size() > kSmallPiece) {
-      return write_large(address, bytes);
+    const auto windows = window_ == nullptr ? std::span<const plan::Range>() : window_->ranges();
+    auto one = std::partition_point(windows.begin(), windows.end(),
+                                    [&](const plan::Range& range) { return range.end <= address; });
+    while (!bytes.empty()) {
+      const bool is_inside = one != windows.end() && one->start <= address;
+      const std::uint64_t border = one == windows.end() ? ~std::uint64_t{0}
+                                   : is_inside          ? one->end
+                                                        : one->start;
+      const Bytes part = bytes.first(std::min<std::uint64_t>(bytes.size(), border - address));
+      IMG_TRY(is_inside || part.size() > kSmallPiece ? share(address, part, is_inside)
+                                                     : gather(address, part));
+      one += is_inside ? 1 : 0;
+      address += part.size();
+      bytes = bytes.subspan(part.size());
     }
+    return {};
+  }
+  Result<void> gather(std::uint64_t address, Bytes bytes) {
     if (pieces_.size() == kMostPieces || gathered_.size() + bytes.size() > kGathered) {
       IMG_TRY(flush());
     }
@@ -114,21 +129,23 @@ class MemoryFiller : public model::MemorySink {
     return {};
   }
   // Most of the time goes into the first touch of each page, which every CPU can do.
-  Result<void> write_large(std::uint64_t address, Bytes bytes) {
+  Result<void> share(std::uint64_t address, Bytes bytes, bool by_window) {
+    const auto put = [this, by_window](std::uint64_t at, Bytes part) {
+      return by_window ? window_->copy(at, part) : memory_.write(at, part);
+    };
     const std::size_t threads =
         std::min<std::size_t>(std::max(1U, std::thread::hardware_concurrency()), kMostThreads);
-    const std::size_t share = round_up(bytes.size() / threads, kPage);
+    const std::size_t part_bytes = round_up(bytes.size() / threads, kPage);
     if (bytes.size() < kWorthSharing || threads < 2) {
-      return memory_.write(address, bytes);
+      return put(address, bytes);
     }
     std::vector<std::future<Result<void>>> others;
-    for (std::size_t at = share; at < bytes.size(); at += share) {
-      const Bytes part = bytes.subspan(at, std::min(share, bytes.size() - at));
-      others.push_back(std::async(std::launch::async, [this, address, at, part] {
-        return memory_.write(address + at, part);
-      }));
+    for (std::size_t at = part_bytes; at < bytes.size(); at += part_bytes) {
+      const Bytes part = bytes.subspan(at, std::min(part_bytes, bytes.size() - at));
+      others.push_back(std::async(std::launch::async,
+                                  [put, address, at, part] { return put(address + at, part); }));
     }
-    Result<void> result = memory_.write(address, bytes.first(share));
+    Result<void> result = put(address, bytes.first(part_bytes));
     for (auto& other : others) {
       Result<void> one = other.get();
       result = result ? std::move(one) : std::move(result);
@@ -148,6 +165,7 @@ class MemoryFiller : public model::MemorySink {
   std::span<const plan::Range> ranges_;
   bool is_inherited_;
   const trace::RemoteMemory& memory_;
+  const FaultWindow* window_;
   std::atomic<std::uint64_t>* copied_;
   std::vector<std::byte> there_;
   std::vector<std::byte> gathered_;
@@ -239,12 +257,12 @@ class PayloadCopier : public model::RecordSink {
 }  // namespace
 
 Result<void> fill_memory(model::ImageReader& image, const plan::Fill& fill,
-                         const trace::RemoteMemory& memory, std::atomic<std::uint64_t>* copied) {
+                         const MemoryTarget& target) {
   if (fill.ranges.empty()) {
     return {};
   }
   model::AddressSpace space(image, {model::Kind::pagemap, fill.pid});
-  MemoryFiller filler(fill, memory, copied);
+  MemoryFiller filler(fill, target);
   IMG_TRY(space.visit(fill.ranges.front().start, fill.ranges.back().end, filler));
   return filler.flush();
 }

@@ -8,15 +8,21 @@
 #include "libimg/base/result.h"
 #include "libimg/model/record.h"
 #include "live/plan/plan.h"
+#include "live/restore/fault_window.h"
 #include "live/trace/remote_memory.h"
 
 namespace img::restore {
 
-/// Pages of process `pid` of the image that lie in `ranges` (ascending), into memory that is
-/// mapped and writable there. `copied`, if any, counts their bytes.
+/// Memory of a task on its way.
+struct MemoryTarget {
+  const trace::RemoteMemory& memory;
+  const FaultWindow* window = nullptr;           // for what it reaches; the rest is written
+  std::atomic<std::uint64_t>* copied = nullptr;  // counts bytes
+};
+
+/// Pages of the image into memory that is mapped and writable there.
 [[nodiscard]] Result<void> fill_memory(model::ImageReader& image, const plan::Fill& fill,
-                                       const trace::RemoteMemory& memory,
-                                       std::atomic<std::uint64_t>* copied = nullptr);
+                                       const MemoryTarget& target);
 /// Pages of a shared object below `bytes`, into a file.
 [[nodiscard]] Result<void> fill_file(model::ImageReader& image, model::FileKey pagemap,
                                      std::uint64_t bytes, int file);

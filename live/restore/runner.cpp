@@ -166,7 +166,11 @@ Result<void> Runner::step(const plan::ClearMemory& clear) {
 
 Result<void> Runner::step(const plan::Fill& fill) {
   IMG_ASSIGN(MadeTask * task, tasks_.find(fill.pid));
-  return fill_memory(image_, fill, *task->memory, options_.copied);
+  std::optional<FaultWindow> window;
+  if (!fill.anonymous.empty()) {
+    IMG_ASSIGN(window, FaultWindow::open(remote_, *task, signal_of(*task), fill.anonymous));
+  }
+  return fill_memory(image_, fill, {*task->memory, window ? &*window : nullptr, options_.copied});
 }
 
 Result<void> Runner::step(const plan::MakeAioRing& make) {
