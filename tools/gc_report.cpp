@@ -169,6 +169,9 @@ void report_outcome(frame::Call& call, const gc::Plan& plan, const gc::Outcome& 
     if (outcome.rewritten != 0) {
       call.report.text() << ", wrote " << size_text(outcome.rewritten_bytes) << " anew";
     }
+    if (!outcome.dropped.empty() && !compacted) {
+      call.report.text() << "; the room of records is for new ones (--compact gives it back)";
+    }
     call.report.text() << '\n';
   }
   if (compacted) {
