@@ -36,7 +36,8 @@ It is killed once its image is committed; if anything fails before, it runs on.
   -n, --dry-run        say what speaks against it, and the size; write nothing
   -o, --log, --log-file FILE   what was done
   --json, -v, -q, -h, --version
-  --parent, --track, --compress, --tcp-established: not in this version
+  --tcp-established    accepted, but a connection itself is refused in this version
+  --parent, --track, --compress: not in this version
 
 Examples:
   live-dump -t 4711 web.store --dry-run
@@ -103,8 +104,7 @@ void LiveDump::declare(CLI::App& app) {
 Result<void> LiveDump::refuse_nonsense() const {
   for (const auto& [asked, option] :
        {std::pair{!parent_.empty(), "--parent"}, std::pair{track_, "--track"},
-        std::pair{!compress_.empty(), "--compress"},
-        std::pair{tcp_established_, "--tcp-established"}}) {
+        std::pair{!compress_.empty(), "--compress"}}) {
     if (asked) {
       return fail(Fault::usage, option, "not in this version");
     }

@@ -2,7 +2,6 @@
 #include "libimg/check/host.h"
 
 #include <dirent.h>
-#include <elf.h>
 #include <fcntl.h>
 #include <linux/openat2.h>
 #include <sys/stat.h>
@@ -14,6 +13,7 @@
 #include <cstring>
 #include <memory>
 
+#include "libimg/base/build_id.h"
 #include "libimg/base/bytes.h"
 #include "libimg/base/file.h"
 #include "libimg/base/mapped_file.h"
@@ -22,7 +22,6 @@ namespace img::check {
 namespace {
 
 constexpr std::size_t kMostText = 1 << 20;
-constexpr std::uint64_t kMostOfElf = 1 << 20;  // CRIU looks no further for a build id
 
 std::optional<std::uint32_t> parse_id(std::string_view text) {
   std::uint32_t id = 0;
@@ -41,36 +40,6 @@ std::pair<std::uint32_t, std::uint32_t> group_and_session(const std::string& sta
     return {};
   }
   return {static_cast<std::uint32_t>(group), static_cast<std::uint32_t>(session)};
-}
-
-/// The first NT_GNU_BUILD_ID note; `Header` is of 32 or 64 bits.
-template <class Header, class Segment>
-std::vector<std::byte> build_id_in(Bytes file) {
-  const auto header = load<Header>(file.data());
-  for (std::uint64_t i = 0; i < header.e_phnum; ++i) {
-    const std::uint64_t at = header.e_phoff + i * sizeof(Segment);
-    if (header.e_phoff > file.size() || at + sizeof(Segment) > file.size()) {
-      break;
-    }
-    const auto segment = load<Segment>(file.data() + at);
-    if (segment.p_type != PT_NOTE || segment.p_offset > file.size()) {
-      continue;
-    }
-    const std::uint64_t end =
-        segment.p_offset +
-        std::min<std::uint64_t>(segment.p_filesz, file.size() - segment.p_offset);
-    for (std::uint64_t note = segment.p_offset; note + sizeof(Elf64_Nhdr) <= end;) {
-      const auto words = load<Elf64_Nhdr>(file.data() + note);
-      const std::uint64_t content =
-          note + sizeof(Elf64_Nhdr) + round_up(std::uint64_t{words.n_namesz}, 4);
-      if (words.n_type == NT_GNU_BUILD_ID && content + words.n_descsz <= end) {
-        const Bytes id = file.subspan(content, words.n_descsz);
-        return {id.begin(), id.end()};
-      }
-      note = content + round_up(std::uint64_t{words.n_descsz}, 4);
-    }
-  }
-  return {};
 }
 
 }  // namespace
@@ -113,14 +82,7 @@ Result<std::vector<std::byte>> Host::build_id(std::string_view path) const {
   if (::fstat(fd.get(), &found) != 0 || !S_ISREG(found.st_mode)) {
     return std::vector<std::byte>{};
   }
-  const auto size = std::min(static_cast<std::uint64_t>(found.st_size), kMostOfElf);
-  IMG_ASSIGN(const MappedFile file, MappedFile::map(fd.get(), size, name));
-  const Bytes bytes = file.bytes();
-  if (bytes.size() < sizeof(Elf64_Ehdr) || std::memcmp(bytes.data(), ELFMAG, SELFMAG) != 0) {
-    return std::vector<std::byte>{};
-  }
-  return bytes[EI_CLASS] == std::byte{ELFCLASS32} ? build_id_in<Elf32_Ehdr, Elf32_Phdr>(bytes)
-                                                  : build_id_in<Elf64_Ehdr, Elf64_Phdr>(bytes);
+  return gnu_build_id(fd.get());
 }
 
 Result<std::string> Host::text(const std::string& path) const {

@@ -4,8 +4,7 @@
 // those on mounts that it makes.
 #include <fmt/core.h>
 
-#include <cstring>
-
+#include "libimg/base/build_id.h"
 #include "libimg/check/facts.h"
 #include "libimg/check/host.h"
 #include "schema/mounts_generated.h"
@@ -165,12 +164,10 @@ class HostFileRules : public RuleSet {
       facts_.report.not_asked(RuleId::REG_6, "no permission to read all files");
       return;
     }
-    const std::size_t words = reg.build_id()->size();
     if (found->empty()) {
       return;  // CRIU goes by the size then
     }
-    if (round_up(found->size(), 4) != words * 4 ||
-        std::memcmp(found->data(), reg.build_id()->data(), found->size()) != 0) {
+    if (!is_build_id(*found, std::span(reg.build_id()->data(), reg.build_id()->size()))) {
       facts_.report.add(
           RuleId::REG_6, facts_.at(file, "reg.build_id"),
           fmt::format("{} is another build on this machine", reg.name()->string_view()));

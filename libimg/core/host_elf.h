@@ -11,7 +11,4 @@ namespace img::core {
 /// image without a build id never gets a file.
 [[nodiscard]] MappedFile same_file_on_host(const schema::RegFileEntry& file);
 
-/// The GNU build id that an ELF file of any kind has, or nothing.
-[[nodiscard]] Bytes build_id_of(Bytes elf);
-
 }  // namespace img::core

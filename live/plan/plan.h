@@ -229,7 +229,7 @@ struct FilePresent {
   std::uint32_t mode = 0;  // st_mode; 0: not known
   bool has_size = false;
   std::uint64_t size = 0;
-  std::vector<std::byte> build_id;
+  std::vector<std::uint32_t> build_id;  // as the image has it
   std::string hint;  // the option that overrides it
 };
 /// Nothing at this path, or a socket that nobody listens on any more.

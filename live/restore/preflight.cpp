@@ -13,10 +13,10 @@
 #include <cerrno>
 #include <chrono>
 
+#include "libimg/base/build_id.h"
 #include "libimg/base/text.h"
 #include "libimg/base/unique_fd.h"
 #include "live/procfs/proc_dir.h"
-#include "live/restore/build_id.h"
 
 namespace img::restore {
 namespace {
@@ -95,14 +95,8 @@ void Preflight::ask(const plan::Capability& expected) {
 }
 
 void Preflight::ask_build_id(const plan::FilePresent& expected, int file) {
-  const std::vector<std::byte> here = build_id_of(file);
-  const auto& there = expected.build_id;
-  // In the image the last word is filled up with zeros.
-  const bool equal = here.size() <= there.size() &&
-                     std::equal(here.begin(), here.end(), there.begin()) &&
-                     std::all_of(there.begin() + static_cast<std::ptrdiff_t>(here.size()),
-                                 there.end(), [](std::byte one) { return one == std::byte{0}; });
-  if (!here.empty() && !equal) {
+  const std::vector<std::byte> here = gnu_build_id(file);
+  if (!here.empty() && !is_build_id(here, expected.build_id)) {
     refuse("REG-6", expected.path, "changed", "its build id is another one");
   }
 }

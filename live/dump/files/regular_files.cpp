@@ -7,7 +7,7 @@
 #include <algorithm>
 #include <limits>
 
-#include "live/dump/files/build_id.h"
+#include "libimg/base/build_id.h"
 
 namespace img::dump {
 namespace {
@@ -43,7 +43,7 @@ std::vector<std::uint32_t> build_id_of(const OpenFile& file) {
     return {};
   }
   const auto content = readable(file);
-  return content ? build_id(content->get()) : std::vector<std::uint32_t>();
+  return content ? words_of_build_id(gnu_build_id(content->get())) : std::vector<std::uint32_t>();
 }
 
 }  // namespace

@@ -6,7 +6,6 @@
 
 #include <algorithm>
 #include <cstdlib>
-#include <cstring>
 
 #include "libimg/base/text.h"
 #include "live/plan/files/image_files.h"
@@ -14,13 +13,10 @@
 namespace img::plan {
 namespace {
 
-std::vector<std::byte> build_id_of(const schema::RegFileEntry& entry) {
-  std::vector<std::byte> id;
-  if (entry.build_id() != nullptr) {
-    id.resize(std::size_t{entry.build_id()->size()} * 4);
-    std::memcpy(id.data(), entry.build_id()->data(), id.size());
-  }
-  return id;
+std::vector<std::uint32_t> build_id_of(const schema::RegFileEntry& entry) {
+  return entry.build_id() == nullptr
+             ? std::vector<std::uint32_t>()
+             : std::vector(entry.build_id()->begin(), entry.build_id()->end());
 }
 
 class RegularFiles final : public KindPlanner {
