@@ -218,6 +218,11 @@ class InetSockets final : public FileKind {
       return false;
     }
     pollfd poll{file.copy.get(), POLLRDHUP | POLLHUP, 0};
+    int unread = 0;
+    if (::ioctl(file.copy.get(), FIONREAD, &unread) == 0 && unread > 0) {
+      bench_.refuse(file, state::Piece::tcp_unread);
+      return false;
+    }
     if (::poll(&poll, 1, 0) == 1 && (poll.revents & POLLRDHUP) != 0) {
       socket.shutdown = static_cast<std::uint32_t>(schema::SkShutdown::READ);
     }

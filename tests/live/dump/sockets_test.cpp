@@ -380,6 +380,27 @@ TEST(OpenFiles, RefusesConnectedTcp) {
   EXPECT_TRUE(Collected(opener.pid()).refuses(Piece::tcp_connected));
 }
 
+TEST(OpenFiles, RefusesUnreadTcp) {
+  for (const bool has_data : {false, true}) {
+    const Opener opener([has_data] {
+      const int listener = listening(loopback(0), 5);
+      const sockaddr_in where = loopback(port_of(listener));
+      const int client = ::socket(AF_INET, SOCK_STREAM, 0);
+      ::connect(client, reinterpret_cast<const sockaddr*>(&where), sizeof where);
+      const int server = ::accept(listener, nullptr, nullptr);
+      if (has_data) {
+        ASSERT_EQ(::write(server, "x", 1), 1);
+      }
+      ::shutdown(client, SHUT_WR);
+      ::shutdown(server, SHUT_WR);
+      ::usleep(10'000);
+    });
+    const Collected collected(opener.pid());
+    EXPECT_EQ(collected.refuses(Piece::tcp_unread), has_data);
+    EXPECT_FALSE(collected.refuses(Piece::tcp_connected));
+  }
+}
+
 TEST(OpenFiles, RefusesTcpInFlight) {
   const Opener opener([] {
     const int listener = listening(loopback(0), 5);
