@@ -59,6 +59,7 @@ class PackWriter {
  private:
   PackWriter(int packs, std::string place);
   [[nodiscard]] Result<void> pad(std::uint64_t offset);
+  void start_writeback(std::uint64_t begin, std::uint64_t end) const;
   [[nodiscard]] Result<void> append_buffered(Bytes bytes);
   [[nodiscard]] Result<void> flush();
   [[nodiscard]] Result<void> digest_hashes(Hasher128& digest) const;
