@@ -38,8 +38,10 @@ Slot PlanBuilder::call(Actor actor, long number, std::initializer_list<Value> ar
 }
 
 Slot PlanBuilder::keep(Slot descriptor) {
+  const auto* last = plan_.steps.empty() ? nullptr : std::get_if<Calls>(&plan_.steps.back());
+  const std::string who = last == nullptr ? "a descriptor" : last->calls.back().what;
   const Slot kept = call(kRestorer, SYS_fcntl, {descriptor, F_DUPFD_CLOEXEC, base_},
-                         "keep it above " + std::to_string(base_));
+                         who + ": keep it at " + std::to_string(base_) + " or above");
   call(kRestorer, SYS_close, {descriptor}, "close it");
   note_kept(kept);
   return kept;

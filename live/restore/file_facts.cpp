@@ -11,42 +11,46 @@ namespace img::restore {
 namespace {
 
 // The first of a file system with its root in it leads to all its files.
-Result<void> add_mounts(plan::FileOptions& options) {
-  IMG_ASSIGN(const procfs::ProcDir self, procfs::ProcDir::open(::getpid()));
-  IMG_ASSIGN(const std::string text, self.read("mountinfo"));
-  IMG_ASSIGN(const std::vector<procfs::Mount> mounts, procfs::parse_mountinfo(text));
+std::map<std::uint32_t, std::string> all_mounts() {
+  std::map<std::uint32_t, std::string> out;
+  const auto self = procfs::ProcDir::open(::getpid());
+  const auto text = self ? self->read("mountinfo") : Result<std::string>(fail(self.error()));
+  const auto mounts = text ? procfs::parse_mountinfo(*text)
+                           : Result<std::vector<procfs::Mount>>(fail(text.error()));
   for (const bool whole : {true, false}) {
-    for (const procfs::Mount& mount : mounts) {
+    for (std::size_t i = 0; mounts && i < mounts->size(); ++i) {
+      const procfs::Mount& mount = (*mounts)[i];
       if ((mount.root == "/") == whole) {
-        options.mounts.try_emplace(mount.device_major << 20 | mount.device_minor, mount.mountpoint);
+        out.try_emplace(mount.device_major << 20 | mount.device_minor, mount.mountpoint);
       }
     }
   }
-  return {};
+  return out;
 }
 
-void add_interfaces(plan::FileOptions& options) {
+std::map<std::string, std::uint32_t> all_interfaces() {
+  std::map<std::string, std::uint32_t> out;
   struct if_nameindex* all = ::if_nameindex();
   for (const struct if_nameindex* one = all; one != nullptr && one->if_index != 0; ++one) {
-    options.interfaces.emplace(one->if_name, one->if_index);
+    out.emplace(one->if_name, one->if_index);
   }
   if (all != nullptr) {
     ::if_freenameindex(all);
   }
+  return out;
 }
 
 }  // namespace
 
-Result<void> ask_about_files(plan::FileOptions& options) {
-  IMG_TRY(add_mounts(options));
-  add_interfaces(options);
+void ask_about_files(plan::FileOptions& options) {
+  options.mounts = all_mounts;
+  options.interfaces = all_interfaces;
   for (int fd = STDIN_FILENO; fd <= STDERR_FILENO && options.terminal < 0; ++fd) {
     options.terminal = ::isatty(fd) != 0 ? fd : -1;
   }
   options.exists = [root = options.root](const std::string& path) {
     return ::access((root + path).c_str(), F_OK) == 0;
   };
-  return {};
 }
 
 }  // namespace img::restore

@@ -7,7 +7,7 @@
 
 namespace img::restore {
 
-/// Fills in what the user does not say.
-[[nodiscard]] Result<void> ask_about_files(plan::FileOptions& options);
+/// Fills in what the user does not say, or how to ask for it.
+void ask_about_files(plan::FileOptions& options);
 
 }  // namespace img::restore

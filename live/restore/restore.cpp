@@ -11,7 +11,7 @@ namespace img::restore {
 Result<Prepared> prepare(model::ImageReader& image, const RestoreOptions& options) {
   IMG_ASSIGN(const plan::HostFacts facts, ask_host());
   plan::FileOptions files = options.files;
-  IMG_TRY(ask_about_files(files));
+  ask_about_files(files);
   files.shell_job = options.plan.shell_job;
   IMG_ASSIGN(const auto planner, plan::ImageFiles::read(image, std::move(files)));
   Prepared out;

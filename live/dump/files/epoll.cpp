@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <map>
+#include <optional>
 
 #include "live/dump/files/file_kind.h"
 
@@ -29,9 +30,10 @@ struct Holding {
   int number = -1;
 };
 
-bool watches(const Holding& holding, const EpollSlot& slot, int descriptor) {
+/// The entry `slot` of the epoll that `holder` has is descriptor `number` of `owner`.
+bool watches(pid_t holder, const EpollSlot& slot, pid_t owner, int descriptor) {
   constexpr int kEpollTarget = 7;  // KCMP_EPOLL_TFD
-  const long order = ::syscall(SYS_kcmp, holding.tid, holding.tid, kEpollTarget, descriptor, &slot);
+  const long order = ::syscall(SYS_kcmp, owner, holder, kEpollTarget, descriptor, &slot);
   return order == 0 ||
          (order < 0 && errno == EOPNOTSUPP && slot.target == std::uint32_t(descriptor));
 }
@@ -76,19 +78,13 @@ class Epolls final : public FileKind {
   };
 
   Result<void> finish_one(std::uint32_t id, const Epoll& epoll) {
-    std::map<std::uint32_t, std::uint32_t> uses;  // of each number so far
-    std::vector<int> numbers;
-    for (const procfs::EpollTarget& target : epoll.file.info.epoll) {
-      const std::uint32_t offset = uses[target.fd]++;
-      // One on its way through a socket belongs to no table: its numbers are as they were.
-      const int number =
-          epoll.holdings.empty() ? static_cast<int>(target.fd) : number_of(epoll, target, offset);
-      if (number < 0) {
-        bench_.refuse(epoll.file, state::Piece::epoll_escaped);
-        return {};
-      }
-      numbers.push_back(number);
+    const std::optional<std::vector<int>> found =
+        epoll.holdings.empty() ? numbers_in_flight(epoll) : numbers_of(epoll);
+    if (!found) {
+      bench_.refuse(epoll.file, state::Piece::epoll_escaped);
+      return {};
     }
+    const std::vector<int>& numbers = *found;
     auto& builder = bench_.builder();
     std::vector<flatbuffers::Offset<schema::EventpollTfdEntry>> targets;
     for (std::size_t i = 0; i < numbers.size(); ++i) {
@@ -105,30 +101,62 @@ class Epolls final : public FileKind {
     return {};
   }
 
-  // A descriptor of one that has the epoll, and which this entry watches; its own number first.
-  int number_of(const Epoll& epoll, const procfs::EpollTarget& target, std::uint32_t offset) {
-    for (const Holding& holding : epoll.holdings) {
-      const EpollSlot slot{static_cast<std::uint32_t>(holding.number), target.fd, offset};
-      const auto table =
-          std::find_if(bench_.tables().begin(), bench_.tables().end(),
-                       [&](const DescriptorTable& one) { return one.pid == holding.pid; });
-      if (table == bench_.tables().end()) {
-        continue;
-      }
-      const auto own =
-          std::lower_bound(table->slots.begin(), table->slots.end(), static_cast<int>(target.fd),
-                           [](const TableSlot& one, int number) { return one.number < number; });
-      if (own != table->slots.end() && own->number == static_cast<int>(target.fd) &&
-          own->inode == target.inode && watches(holding, slot, own->number)) {
-        return own->number;
-      }
-      for (const TableSlot& other : table->slots) {
-        if (other.inode == target.inode && watches(holding, slot, other.number)) {
-          return other.number;
+  /// For each target a descriptor of one that has the epoll, and which it watches; nothing where
+  /// one has none.
+  std::optional<std::vector<int>> numbers_of(const Epoll& epoll) {
+    std::map<std::uint32_t, std::uint32_t> uses;  // of each number so far
+    std::vector<int> numbers;
+    for (const procfs::EpollTarget& target : epoll.file.info.epoll) {
+      const std::uint32_t offset = uses[target.fd]++;
+      int number = -1;
+      for (const Holding& holding : epoll.holdings) {
+        const auto table =
+            std::find_if(bench_.tables().begin(), bench_.tables().end(),
+                         [&](const DescriptorTable& one) { return one.pid == holding.pid; });
+        if (number < 0 && table != bench_.tables().end()) {
+          const EpollSlot slot{static_cast<std::uint32_t>(holding.number), target.fd, offset};
+          number = number_in(*table, target, holding.tid, slot, holding.tid);
         }
       }
+      if (number < 0) {
+        return std::nullopt;
+      }
+      numbers.push_back(number);
     }
-    return -1;
+    return numbers;
+  }
+
+  /// One on its way through a socket belongs to no table, but what it watches must be in one.
+  std::optional<std::vector<int>> numbers_in_flight(const Epoll& epoll) {
+    for (const DescriptorTable& table : bench_.tables()) {
+      std::map<std::uint32_t, std::uint32_t> uses;
+      std::vector<int> numbers;
+      for (const procfs::EpollTarget& target : epoll.file.info.epoll) {
+        const EpollSlot slot{static_cast<std::uint32_t>(epoll.file.number), target.fd,
+                             uses[target.fd]++};
+        numbers.push_back(number_in(table, target, ::getpid(), slot, table.pid));
+      }
+      if (std::find(numbers.begin(), numbers.end(), -1) == numbers.end()) {
+        return numbers;
+      }
+    }
+    return std::nullopt;
+  }
+
+  // Its own number first.
+  static int number_in(const DescriptorTable& table, const procfs::EpollTarget& target,
+                       pid_t holder, const EpollSlot& slot, pid_t owner) {
+    const auto is_it = [&](const TableSlot& one) {
+      return one.inode == target.inode && watches(holder, slot, owner, one.number);
+    };
+    const auto own =
+        std::lower_bound(table.slots.begin(), table.slots.end(), static_cast<int>(target.fd),
+                         [](const TableSlot& one, int number) { return one.number < number; });
+    if (own != table.slots.end() && own->number == static_cast<int>(target.fd) && is_it(*own)) {
+      return own->number;
+    }
+    const auto other = std::find_if(table.slots.begin(), table.slots.end(), is_it);
+    return other == table.slots.end() ? -1 : other->number;
   }
 
   std::map<std::uint32_t, Epoll> epolls_;

@@ -98,7 +98,7 @@ class Epolls final : public KindPlanner {
     PlanBuilder& builder = *context.builder;
     const Slot slot = builder.keep(builder.call(kRestorer, SYS_epoll_create1, {O_CLOEXEC},
                                                 "epoll " + std::to_string(file.id)));
-    context.set_flags(slot, entry.flags());
+    context.set_flags(slot, entry.flags(), context.name_of(file));
     return slot;
   }
 

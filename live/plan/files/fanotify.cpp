@@ -28,7 +28,7 @@ class Fanotify final : public KindPlanner {
       IMG_ASSIGN(const Slot marked, open_marked(context, mark, name));
       marks_.push_back({slot, marked, &mark, name});
     }
-    context.set_flags(slot, entry.flags());
+    context.set_flags(slot, entry.flags(), name);
     return slot;
   }
 

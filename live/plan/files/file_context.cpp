@@ -37,6 +37,21 @@ std::uint32_t flags_to_open(std::uint32_t recorded) {
 
 }  // namespace
 
+const std::map<std::uint32_t, std::string>& FileContext::mounts() {
+  if (!mounts_) {
+    mounts_.emplace(options.mounts ? options.mounts() : std::map<std::uint32_t, std::string>());
+  }
+  return *mounts_;
+}
+
+const std::map<std::string, std::uint32_t>& FileContext::interfaces() {
+  if (!interfaces_) {
+    interfaces_.emplace(options.interfaces ? options.interfaces()
+                                           : std::map<std::string, std::uint32_t>());
+  }
+  return *interfaces_;
+}
+
 Result<Slot> FileContext::slot_of(std::uint32_t id, FdTypes type) {
   const auto known = slots_.find({type, id});
   if (known != slots_.end()) {
@@ -50,9 +65,8 @@ Result<Slot> FileContext::slot_of(std::uint32_t id, FdTypes type) {
   }
   const auto kind = kinds_.find(type);
   if (kind == kinds_.end()) {
-    return fail(Fault::unsupported,
-                std::string(model::type_name(type)) + " file " + std::to_string(id),
-                "cannot be restored", "live-restore does not know this kind");
+    return fail(Fault::unsupported, name_of(*file), "cannot be restored",
+                "live-restore does not know this kind");
   }
   if (depth_ >= kDeepest) {
     return fail(Fault::corrupt, "files.img", "file " + std::to_string(id),
@@ -158,10 +172,17 @@ void FileContext::remove_folders(const std::vector<std::string>& folders) {
   }
 }
 
-void FileContext::set_flags(Slot descriptor, std::uint32_t flags) {
+std::string FileContext::name_of(const OpenFile& file) const {
+  const auto* regular_file = file.as<schema::RegFileEntry>(FdTypes::REG);
+  return regular_file != nullptr
+             ? escaped(regular_file->name()->string_view())
+             : std::string(model::type_name(file.type)) + " file " + std::to_string(file.id);
+}
+
+void FileContext::set_flags(Slot descriptor, std::uint32_t flags, const std::string& name) {
   if ((flags & kStatusFlags) != 0) {
     builder->call(kRestorer, SYS_fcntl, {descriptor, F_SETFL, flags & kStatusFlags},
-                  "its status flags");
+                  "status flags of " + name);
   }
 }
 

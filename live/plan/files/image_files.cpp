@@ -223,7 +223,10 @@ Result<Slot> ImageFiles::slot_for_mapping(std::uint32_t file_id, std::uint32_t o
         kind == nullptr ? std::nullopt : kind->for_mapping(context_, *file, access);
     slot = own ? *own
                : context_.reopen(slot, access,
-                                 "open file " + std::to_string(file_id) + " as its mapping has it");
+                                 "open " +
+                                     (file == nullptr ? "file " + std::to_string(file_id)
+                                                      : context_.name_of(*file)) +
+                                     " as its mapping has it");
   }
   for_mappings_.emplace(std::pair(file_id, access), slot);
   return slot;

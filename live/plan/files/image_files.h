@@ -43,10 +43,11 @@ struct FileOptions {
   bool keep_link_remaps = false;
   bool shell_job = false;
   /// Where the file system with this st_dev (as the kernel numbers it: major << 20 | minor) is
-  /// mounted on this host. What is not there, handles of inotify cannot be opened on.
-  std::map<std::uint32_t, std::string> mounts;
+  /// mounted on this host. What is not there, handles of inotify cannot be opened on. Asked for
+  /// only where a file needs it, since it takes milliseconds; so are the next.
+  std::function<std::map<std::uint32_t, std::string>()> mounts;
   /// Network devices of this host by name, with their ifindex.
-  std::map<std::string, std::uint32_t> interfaces;
+  std::function<std::map<std::string, std::uint32_t>()> interfaces;
   /// A descriptor of live-restore that is a terminal; -1: it has none.
   int terminal = -1;
   /// Whether something has this path on the host, below --root. Not set: names of deleted files
@@ -112,6 +113,8 @@ class FileContext {
   std::uint32_t root_table = 0;   // files_id of the root of the tree
   std::set<std::uint32_t> tasks;  // pids and thread ids of the tree
 
+  [[nodiscard]] const std::map<std::uint32_t, std::string>& mounts();
+  [[nodiscard]] const std::map<std::string, std::uint32_t>& interfaces();
   /// The slot of a file; opened now if no one has needed it yet.
   [[nodiscard]] Result<Slot> slot_of(std::uint32_t id, schema::FdTypes type);
   /// The REG entry with this id (of a fifo or terminal: its node), or null.
@@ -147,7 +150,9 @@ class FileContext {
   };
   [[nodiscard]] Place place_of(const std::string& path);
   /// The flags that fcntl(F_SETFL) can change, where the call that made the file took none.
-  void set_flags(Slot descriptor, std::uint32_t flags);
+  void set_flags(Slot descriptor, std::uint32_t flags, const std::string& name);
+  /// "/var/log/x", "PIPE file 7": for messages.
+  [[nodiscard]] std::string name_of(const model::OpenFile& file) const;
 
   /// The descriptor of live-restore that the caller has named for `what`, kept; or none.
   [[nodiscard]] bool inherits(std::string_view what, Slot& slot);
@@ -169,6 +174,8 @@ class FileContext {
   std::unique_ptr<Remaps> remaps_;
   std::map<std::pair<schema::FdTypes, std::uint32_t>, Slot> slots_;
   std::map<schema::FdTypes, std::unique_ptr<KindPlanner>> kinds_;
+  std::optional<std::map<std::uint32_t, std::string>> mounts_;
+  std::optional<std::map<std::string, std::uint32_t>> interfaces_;
   int depth_ = 0;
   bool has_root_ = false;
   Slot root_{};

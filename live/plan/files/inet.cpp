@@ -44,7 +44,7 @@ class Inet final : public KindPlanner {
       builder.call(kRestorer, SYS_connect, {slot, to, size_of(entry)}, "connect " + name);
     }
     shut_down(context, slot, entry.shutdown().value_or(schema::SkShutdown::NONE), name);
-    context.set_flags(slot, entry.flags());
+    context.set_flags(slot, entry.flags(), name);
     return slot;
   }
 
@@ -108,8 +108,8 @@ class Inet final : public KindPlanner {
     to.sin6_port = htons(static_cast<std::uint16_t>(port));
     std::memcpy(&to.sin6_addr, words.data(), sizeof(to.sin6_addr));
     if (entry.ifname() != nullptr) {
-      const auto device = context.options.interfaces.find(entry.ifname()->str());
-      if (device != context.options.interfaces.end()) {
+      const auto device = context.interfaces().find(entry.ifname()->str());
+      if (device != context.interfaces().end()) {
         to.sin6_scope_id = device->second;
       }
     }

@@ -68,7 +68,7 @@ class Memfds final : public KindPlanner {
                                : context.reopen(made->second.slot, entry.flags(),
                                                 "open memfd " + escaped(found->second.name));
     if (is_first) {
-      context.set_flags(slot, entry.flags());
+      context.set_flags(slot, entry.flags(), "memfd " + escaped(found->second.name));
     }
     if (entry.pos() != 0) {
       context.builder->call(kRestorer, SYS_lseek, {slot, entry.pos(), SEEK_SET},

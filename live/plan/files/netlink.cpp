@@ -33,7 +33,7 @@ class Netlink final : public KindPlanner {
                    {slot, address(builder, entry.dst_portid(), group), sizeof(sockaddr_nl)},
                    "connect " + name);
     }
-    context.set_flags(slot, entry.flags());
+    context.set_flags(slot, entry.flags(), name);
     return slot;
   }
 

@@ -35,7 +35,7 @@ class PacketSockets final : public KindPlanner {
       IMG_TRY(add_memberships(builder, slot, entry, name));
     }
     set_socket_options(context, slot, *entry.opts(), name);
-    context.set_flags(slot, entry.flags());
+    context.set_flags(slot, entry.flags(), name);
     return slot;
   }
 
@@ -54,7 +54,7 @@ class PacketSockets final : public KindPlanner {
     if (entry.ifindex() == 0) {
       return {};
     }
-    for (const auto& [device, index] : context.options.interfaces) {
+    for (const auto& [device, index] : context.interfaces()) {
       if (index == entry.ifindex()) {
         sockaddr to{};
         to.sa_family = AF_PACKET;

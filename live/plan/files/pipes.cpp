@@ -74,7 +74,7 @@ class Pipes final : public KindPlanner {
     }
     const Slot slot = *first;
     first.reset();
-    context.set_flags(slot, entry.flags());
+    context.set_flags(slot, entry.flags(), "pipe " + std::to_string(entry.pipe_id()));
     return slot;
   }
 

@@ -53,7 +53,8 @@ void attach_filter(PlanBuilder& builder, Slot socket,
 void set_option(PlanBuilder& builder, Slot socket, int level, int option, std::uint32_t value,
                 const std::string& what, Tolerate tolerate) {
   builder.call(kRestorer, SYS_setsockopt,
-               {socket, level, option, builder.object(value), sizeof(value)}, what, tolerate);
+               {socket, level, option, builder.object(value), sizeof(value)},
+               what + " (" + std::to_string(level) + ", " + std::to_string(option) + ")", tolerate);
 }
 
 void set_socket_options(FileContext& context, Slot socket, const schema::SkOptsEntry& options,

@@ -275,7 +275,7 @@ class Terminals final : public KindPlanner {
     const Slot master = masters_.at(terminal.index);
     // /dev/ptmx opened again would be another terminal: descriptions of one master are copies of
     // one descriptor.
-    context.set_flags(master, entry.flags());
+    context.set_flags(master, entry.flags(), path);
     return master;
   }
 

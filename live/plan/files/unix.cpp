@@ -158,7 +158,7 @@ class UnixSockets final : public KindPlanner {
       context.builder->call(kRestorer, SYS_listen, {slot, entry.backlog()},
                             "listen on " + label(entry));
     }
-    context.set_flags(slot, entry.flags());
+    context.set_flags(slot, entry.flags(), label(entry));
     return slot;
   }
 
@@ -190,7 +190,7 @@ class UnixSockets final : public KindPlanner {
     if (binds) {
       names_.bind(context, slot, entry);
     }
-    context.set_flags(slot, entry.flags());
+    context.set_flags(slot, entry.flags(), label(entry));
     made_.emplace(entry.ino(), slot);
   }
 

@@ -30,8 +30,8 @@ Result<Slot> open_watched(FileContext& context, const WatchedFile& watched,
     return *ghost;
   }
   const std::uint32_t device = watched.device;
-  const auto mount = context.options.mounts.find(device);
-  if (mount == context.options.mounts.end()) {
+  const auto mount = context.mounts().find(device);
+  if (mount == context.mounts().end()) {
     return fail(Fault::unsupported, who, "cannot be made again",
                 "no file system of device " + std::to_string(device >> 20) + ":" +
                     std::to_string(device & 0xfffff) + ", which holds the file, is mounted here");

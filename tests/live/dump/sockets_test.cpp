@@ -9,6 +9,8 @@
 #include <netinet/tcp.h>
 #include <netinet/udp.h>
 #include <sched.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -161,6 +163,37 @@ TEST(OpenFiles, UnixPairInFlight) {
   ASSERT_EQ(collected.failure(), "");
   EXPECT_TRUE(collected.refusals().empty()) << "the peer is on its way, not outside";
   ASSERT_EQ(collected.messages(Kind::sk_queues).size(), 2U) << "one of them inside of the other";
+}
+
+TEST(OpenFiles, EpollInFlight) {
+  for (const bool is_lost : {false, true}) {
+    const Opener opener([is_lost] {
+      int ends[2];
+      ::socketpair(AF_UNIX, SOCK_DGRAM, 0, ends);
+      const int event = ::eventfd(0, 0);
+      const int epoll = ::epoll_create1(0);
+      epoll_event what{EPOLLIN, {.u64 = 9}};
+      ::epoll_ctl(epoll, EPOLL_CTL_ADD, event, &what);
+      send_descriptors(ends[0], "x", {epoll, event});
+      ::close(epoll);
+      ::dup2(event, 20);
+      ::close(event);
+      if (is_lost) {
+        ::close(20);  // it lives on in the socket only
+      }
+    });
+    const Collected collected(opener.pid());
+    EXPECT_EQ(collected.refuses(Piece::epoll_escaped), is_lost);
+    const auto packets = collected.all<schema::SkPacketEntry>(Kind::sk_queues);
+    if (is_lost || packets.empty()) {
+      EXPECT_TRUE(is_lost);
+      continue;
+    }
+    const auto* epoll = collected.by_id(packets[0]->scm()->Get(0)->rights()->Get(0))->epfd();
+    ASSERT_NE(epoll->tfd(), nullptr);
+    EXPECT_EQ(epoll->tfd()->Get(0)->tfd(), 20U) << "where it is now";
+    EXPECT_EQ(epoll->tfd()->Get(0)->data(), 9U);
+  }
 }
 
 TEST(OpenFiles, RefusesQueuedCredentials) {
