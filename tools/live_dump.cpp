@@ -22,7 +22,6 @@ constexpr std::string_view kHelp =
 
 usage: live-dump -t PID STORE [options]      (--status: what this host can do)
 It is killed once its image is committed; if anything fails before, it runs on.
-
   -t, --tree PID       the root of the tree
   --as NAME, --series S  the image's name (default: SERIES-TIME), and its series
   -R, --leave-running  it goes on, and stands still for a snapshot only
@@ -34,8 +33,7 @@ It is killed once its image is committed; if anything fails before, it runs on.
   --ghost-limit SIZE   largest deleted file to keep (default: 64MiB)
   --dedup              do not store pages again that the store has
   -n, --dry-run        say what speaks against it, and the size; write nothing
-  -o, --log, --log-file FILE   what was done
-  --json, -v, -q, -h, --version
+  -o, --log, --log-file FILE   what was done;   --json, -v, -q, -h, --version
   --tcp-established    accepted, but a connection itself is refused in this version
   --parent, --track, --compress: not in this version
 
