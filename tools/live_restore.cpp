@@ -13,6 +13,7 @@
 #include "libimg/base/file.h"
 #include "libimg/convert/open_image.h"
 #include "live/plan/print.h"
+#include "live/restore/host.h"
 #include "live/restore/restore.h"
 #include "tools/frame/arguments.h"
 #include "tools/frame/progress.h"
@@ -284,6 +285,7 @@ Result<int> LiveRestore::run(frame::Call& call) {
 }  // namespace
 
 std::unique_ptr<frame::Program> live_restore() {
+  restore::leave_low_pids_free();
   return std::make_unique<LiveRestore>();
 }
 

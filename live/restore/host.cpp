@@ -1,13 +1,17 @@
 // SPDX-License-Identifier: MIT
 #include "live/restore/host.h"
 
+#include <fcntl.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <charconv>
+#include <cstdlib>
 
+#include "libimg/base/unique_fd.h"
 #include "live/procfs/proc_dir.h"
 #include "live/trace/call_site.h"
 
@@ -85,6 +89,25 @@ Result<plan::HostFacts> ask_host() {
   facts.has_timer_ids = ::prctl(kTimerRestoreIds, kTimerRestoreIdsGet, 0, 0, 0) >= 0;
   facts.can_suspend_seccomp = (status.cap_effective >> kSysAdmin & 1) != 0 && status.seccomp == 0;
   return facts;
+}
+
+void leave_low_pids_free() {
+  constexpr int kOurs = 200;
+  if (::getpid() != 1) {
+    return;
+  }
+  const UniqueFd most(::open("/proc/sys/kernel/pid_max", O_RDONLY | O_CLOEXEC));
+  std::array<char, 32> text{};
+  int last = 0;
+  if (most.is_open() && ::read(most.get(), text.data(), text.size() - 1) > 0) {
+    last = std::atoi(text.data()) - kOurs;
+  }
+  const UniqueFd file(::open("/proc/sys/kernel/ns_last_pid", O_WRONLY | O_CLOEXEC));
+  if (last > kOurs && file.is_open()) {
+    const std::string number = std::to_string(last);
+    // Where this is not allowed, a number that we have taken is said to be in use.
+    static_cast<void>(!::write(file.get(), number.data(), number.size()));
+  }
 }
 
 }  // namespace img::restore
