@@ -149,6 +149,11 @@ Result<void> Session::copy(MemoryWriter& memory, TreeDump& dump) {
 
 // From here on the snapshots hold what the tree held, and it goes on.
 Result<void> Session::take_snapshots(TreeDump& dump) {
+  // The clones are orphans, and would be seen and waited for by such a process.
+  if (dump.has_subreaper()) {
+    out_.notes.push_back("no snapshot of a tree with a subreaper: it stood still for the copy");
+    return {};
+  }
   IMG_ASSIGN(auto taken, Snapshots::take(tree_, dump.spaces()));
   if (!taken) {
     out_.notes.push_back("no snapshot of its memory could be made: it stood still for the copy");

@@ -44,6 +44,7 @@ Result<void> TreeDump::collect_process(TaskCollector& tasks, FileCollector& file
                                        trace::FrozenProcess& process) {
   IMG_ASSIGN(trace::RemoteMemory memory, trace::RemoteMemory::open(process.pid()));
   IMG_ASSIGN(const ProcessFacts facts, ask_process(process, memory));
+  has_subreaper_ = has_subreaper_ || facts.child_subreaper;
   IMG_TRY(tasks.process(process, facts, memory));
   IMG_ASSIGN(const std::vector<Vma> vmas, list_vmas(context_, files, process));
   IMG_ASSIGN(ScannedSpace scanned, scan_space(process, vmas));

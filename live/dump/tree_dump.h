@@ -45,6 +45,8 @@ class TreeDump {
   /// The address spaces and shared objects, each with the source of its pages.
   [[nodiscard]] std::vector<PlacedSpace>& spaces() { return spaces_; }
   [[nodiscard]] DumpStats& stats() { return stats_; }
+  /// A process of the tree gets the orphans of those below it for children.
+  [[nodiscard]] bool has_subreaper() const { return has_subreaper_; }
 
   /// All records but pagemaps and stats.
   [[nodiscard]] Result<void> write_records(model::RecordSink& sink) { return records_.write(sink); }
@@ -62,6 +64,7 @@ class TreeDump {
   DumpContext context_;
   std::vector<PlacedSpace> spaces_;
   DumpStats stats_;
+  bool has_subreaper_ = false;
 };
 
 /// The clocks as they are now.

@@ -2,6 +2,7 @@
 // What live-dump says where it dumps nothing: refusals, usage, what this host can do.
 #include <gmock/gmock.h>
 #include <signal.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -47,8 +48,9 @@ class LiveDumpCapable : public LiveDump {
 // A process that leads its session and has none of our files.
 class Sleeper {
  public:
-  Sleeper() : pid_(::fork()) {
+  explicit Sleeper(bool is_subreaper = false) : pid_(::fork()) {
     if (pid_ == 0) {
+      ::prctl(PR_SET_CHILD_SUBREAPER, is_subreaper, 0, 0, 0);
       ::setsid();
       ::close_range(0, ~0U, 0);
       ::execl("/bin/sleep", "sleep", "60", nullptr);
@@ -101,6 +103,17 @@ TEST_F(LiveDumpCapable, JsonIsDocumented) {
   const json told = json::parse(refused.out, nullptr, false);
   EXPECT_EQ(told["schema"], "stasis/dump/1");
   EXPECT_EQ(told["refusals"].size(), 1U);
+}
+
+// It would find the clones that hold the snapshot among its children.
+TEST_F(LiveDumpCapable, ASubreaperStandsStillForTheCopy) {
+  for (const bool is_subreaper : {false, true}) {
+    Sleeper sleeper(is_subreaper);
+    const ToolRun done = dump_of({"-t", std::to_string(sleeper.pid()), "web.store",
+                                  "--leave-running", "--as", is_subreaper ? "b" : "a", "--json"});
+    ASSERT_EQ(done.exit, 0) << done.err;
+    EXPECT_EQ(json::parse(done.out, nullptr, false)["snapshot"], !is_subreaper);
+  }
 }
 
 TEST_F(LiveDumpCapable, StatusSaysWhatThisHostCan) {
