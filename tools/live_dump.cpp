@@ -22,6 +22,7 @@ constexpr std::string_view kHelp =
 
 usage: live-dump -t PID STORE [options]      (--status: what this host can do)
 It is killed once its image is committed; if anything fails before, it runs on.
+
   -t, --tree PID       the root of the tree
   --as NAME, --series S  the image's name (default: SERIES-TIME), and its series
   -R, --leave-running  it goes on, and stands still for a snapshot only
@@ -34,7 +35,7 @@ It is killed once its image is committed; if anything fails before, it runs on.
   --dedup              do not store pages again that the store has
   -n, --dry-run        say what speaks against it, and the size; write nothing
   -o, --log, --log-file FILE   what was done;   --json, -v, -q, -h, --version
-  --tcp-established    accepted, but a connection itself is refused in this version
+  --tcp-established    accepted; connections are still refused in this version
   --parent, --track, --compress: not in this version
 
 Examples:
