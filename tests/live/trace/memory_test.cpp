@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: MIT
 // Of our own process, which needs no right to trace.
+#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include <cstring>
+#include <string>
 #include <vector>
 
 #include "live/trace/remote_memory.h"
@@ -77,6 +80,36 @@ TEST_F(Remote, WhatIsNotMappedIsAnError) {
   ASSERT_FALSE(read.has_value());
   EXPECT_EQ(read.error().fault, Fault::io) << read.error().line();
   EXPECT_FALSE(memory_.write(address(), got).has_value());
+}
+
+// 0 where we may not know.
+std::uint64_t frame(pid_t pid, std::uint64_t address) {
+  const std::string path = "/proc/" + std::to_string(pid) + "/pagemap";
+  const UniqueFd map(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  std::uint64_t entry = 0;
+  EXPECT_EQ(::pread(map.get(), &entry, sizeof entry, static_cast<off_t>(address / kPage * 8)), 8);
+  return entry & ((std::uint64_t{1} << 55) - 1);
+}
+
+TEST_F(Remote, SharedPagesStayShared) {
+  const pid_t child = fork();
+  if (child == 0) {
+    pause();
+    _exit(0);
+  }
+  const auto memory = RemoteMemory::open(child);
+  ASSERT_TRUE(memory.has_value());
+  const RemoteRange ranges[] = {{address(kPage), 3 * kPage}, {address(9 * kPage), kPage}};
+  std::vector<std::byte> got(4 * kPage);
+  const auto peeked = memory->peek_ranges(ranges, got);
+  EXPECT_TRUE(peeked.has_value()) << peeked.error().line();
+  EXPECT_EQ(std::memcmp(got.data(), at_ + kPage, 3 * kPage), 0);
+  EXPECT_EQ(std::memcmp(&got[3 * kPage], at_ + 9 * kPage, kPage), 0);
+  for (const std::size_t page : {1UL, 2UL, 3UL, 9UL}) {
+    EXPECT_EQ(frame(child, address(page * kPage)), frame(getpid(), address(page * kPage))) << page;
+  }
+  kill(child, SIGKILL);
+  waitpid(child, nullptr, 0);
 }
 
 TEST_F(Remote, OfAProcessThatHasEnded) {
