@@ -11,7 +11,6 @@ namespace {
 
 void sharing(Facts& facts, const WhereIs& at, const schema::VmaEntry& entry) {
   const bool is_shared = (entry.flags() & vma::kMapShared) != 0;
-  const bool is_private = (entry.flags() & vma::kMapPrivate) != 0;
   constexpr std::uint32_t kSharedValidate = 3;
   constexpr std::uint32_t kTypes = 0xf;
   constexpr std::uint32_t kDroppable = 8;
@@ -20,7 +19,7 @@ void sharing(Facts& facts, const WhereIs& at, const schema::VmaEntry& entry) {
       type != kDroppable) {
     facts.report.add(RuleId::MM_7, at("flags", entry.flags()), "is neither private nor shared");
   } else if ((vma::is(entry, vma::kFileShared | vma::kAnonShared) && !is_shared) ||
-             (vma::is(entry, vma::kFilePrivate | vma::kAnonPrivate) && is_shared && !is_private)) {
+             (vma::is(entry, vma::kFilePrivate | vma::kAnonPrivate) && is_shared)) {
     facts.report.add(
         RuleId::MM_7, at("flags", entry.flags()),
         fmt::format("flags and status 0x{:x} contradict each other about sharing", entry.status()));

@@ -75,6 +75,7 @@ class FileRules : public RuleSet {
                         "the part that its type names is not set");
       return;
     }
+    owner(record, entry);
     const auto own_id = body->GetField<std::uint32_t>(schema::RegFileEntry::VT_ID, 0);
     if (own_id != entry.id()) {
       facts_.report.add_plain(RuleId::FIL_1, Severity::error,
@@ -90,6 +91,40 @@ class FileRules : public RuleSet {
             RuleId::FIL_1, Severity::error,
             facts_.at(record, "type", model::type_name(entry.type())),
             fmt::format("has the part of {} too", model::type_name(static_cast<FdTypes>(other))));
+      }
+    }
+  }
+
+  /// Most parts have one, each under the same name.
+  void owner(const Record& record, const schema::FileEntry& entry) {
+    constexpr std::uint32_t kSignals = 64;
+    constexpr std::uint32_t kOwners = 3;  // F_OWNER_TID, F_OWNER_PID, F_OWNER_PGRP
+    for (const schema::FieldLayout& part : schema::table_layout("FileEntry").fields) {
+      const auto* body = part.table == nullptr
+                             ? nullptr
+                             : reinterpret_cast<const flatbuffers::Table*>(&entry)
+                                   ->GetPointer<const flatbuffers::Table*>(part.voffset);
+      if (body == nullptr) {
+        continue;
+      }
+      for (const schema::FieldLayout& field : part.table->fields) {
+        const auto* fown = field.name == "fown"
+                               ? body->GetPointer<const schema::FownEntry*>(field.voffset)
+                               : nullptr;
+        if (fown == nullptr) {
+          continue;
+        }
+        const std::string path = std::string(part.name) + ".fown.";
+        if (fown->signum() > kSignals) {
+          facts_.report.add(RuleId::FIL_4,
+                            facts_.at(record, path + "signum", std::to_string(fown->signum())),
+                            "is no signal");
+        }
+        if (fown->pid() != 0 && fown->pid_type() >= kOwners) {
+          facts_.report.add(RuleId::FIL_4,
+                            facts_.at(record, path + "pid_type", std::to_string(fown->pid_type())),
+                            "is no kind of owner");
+        }
       }
     }
   }

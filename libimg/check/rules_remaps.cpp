@@ -196,6 +196,22 @@ class RemapRules : public RuleSet {
     }
   }
 
+  void times(const Record& record, const schema::GhostFileEntry& entry) {
+    constexpr std::uint64_t kSecond = 1'000'000;
+    if ((entry.atim() == nullptr) != (entry.mtim() == nullptr)) {
+      facts_.report.add(RuleId::GHO_5, facts_.at(record, entry.atim() == nullptr ? "atim" : "mtim"),
+                        "is not set, and the other time is");
+      return;
+    }
+    for (const auto& [name, time] :
+         {std::pair{"atim.tv_usec", entry.atim()}, std::pair{"mtim.tv_usec", entry.mtim()}}) {
+      if (time != nullptr && time->tv_usec() >= kSecond) {
+        facts_.report.add(RuleId::GHO_5, facts_.at(record, name, std::to_string(time->tv_usec())),
+                          "is a second or more");
+      }
+    }
+  }
+
   void ghost(const Record& record, const schema::GhostFileEntry& entry) {
     Ghost& ghost = ghosts_[record.key.file.id];
     ghost.mode = entry.mode();
@@ -222,6 +238,7 @@ class RemapRules : public RuleSet {
                         facts_.at(record, "mode", fmt::format("0{:o}", entry.mode())),
                         "is no type of file");
     }
+    times(record, entry);
     constexpr std::uint64_t kLimit = 1024 * 1024;
     if (record.payload.size() > kLimit) {
       facts_.report.add_plain(RuleId::GHO_3, Severity::note, facts_.at(record),

@@ -31,6 +31,14 @@ std::vector<Case> path_cases() {
       {"FIL-2", "type", kError, "zoo", all("files.img", [](Json& e) { e[5]["type"] = "CTL_TTY"; })},
       {"FIL-3", "unused", kNote, "zoo",
        added("EVENTFD", "efd", {{"flags", 0}, {"fown", owner()}, {"counter", 0}})},
+      {"FIL-4", "signal", kError, "zoo",
+       all("files.img", [](Json& e) { e[5]["reg"]["fown"]["signum"] = 65; })},
+      {"FIL-4", "owner", kError, "zoo",
+       all("files.img",
+           [](Json& e) {
+             e[5]["reg"]["fown"]["pid"] = 22826;
+             e[5]["reg"]["fown"]["pid_type"] = 3;
+           })},
       {"FDI-1", "twice", kError, "zoo", in("fdinfo-2.img", [](Json& e) { e["fd"] = 1; })},
       {"FDI-2", "type", kError, "zoo", in("fdinfo-2.img", [](Json& e) { e["type"] = "PIPE"; })},
       {"FDI-3", "lost", kError, "zoo", removed("fdinfo-2.img")},
@@ -95,6 +103,10 @@ std::vector<Case> path_cases() {
            }
          });
        }},
+      {"GHO-5", "microseconds", kError, "zoo",
+       in("ghost-file-1.img", [](Json& e) { e["mtim"]["tv_usec"] = 1000000; })},
+      {"GHO-5", "one time", kError, "zoo",
+       in("ghost-file-1.img", [](Json& e) { e.erase("mtim"); })},
       {"GHO-3", "large", kNote, "zoo",
        [](Copy& copy) {
          copy.append("ghost-file-1.img", std::string(1100000, 'g'));
