@@ -6,13 +6,19 @@
 #include <gmock/gmock.h>
 #include <sys/syscall.h>
 
+#include <algorithm>
+#include <map>
 #include <set>
 #include <sstream>
 
 #include "libimg/criu/directory_reader.h"
+#include "libimg/model/address_space.h"
 #include "libimg/model/process_tree.h"
 #include "live/plan/files/image_files.h"
 #include "live/plan/print.h"
+#include "live/plan/ranges.h"
+#include "live/plan/restore_image.h"
+#include "live/plan/vma.h"
 
 namespace img::plan {
 namespace {
@@ -143,6 +149,96 @@ TEST_P(EveryDump, NoResultIsUsedBeforeItIsThere) {
       known.insert(static_cast<std::uint32_t>(call.slot));
     }
   }
+}
+
+// What a task has mapped while a plan runs, as far as its steps say.
+class MappedMemory {
+ public:
+  explicit MappedMemory(const Plan& plan) {
+    for (const Step& step : plan.steps) {
+      if (const auto* make = std::get_if<MakeTask>(&step)) {
+        mapped_[make->pid] = mapped_[make->parent.tid];
+      } else if (const auto* clear = std::get_if<ClearMemory>(&step)) {
+        mapped_[clear->actor.tid].clear();
+      } else if (const auto* ring = std::get_if<MakeAioRing>(&step)) {
+        map(ring->actor.tid, {ring->start, ring->start + ring->bytes});
+      } else if (const auto* fill = std::get_if<Fill>(&step)) {
+        EXPECT_THAT(without(fill->ranges, mapped_[fill->pid]), IsEmpty()) << "where nothing is";
+        filled_[fill->pid] = both(filled_[fill->pid], fill->ranges);
+      } else if (const auto* calls = std::get_if<Calls>(&step)) {
+        run(*calls);
+      }
+    }
+  }
+  const Ranges& mapped(std::uint32_t pid) { return mapped_[pid]; }
+  const Ranges& filled(std::uint32_t pid) { return filled_[pid]; }
+
+  static Ranges both(Ranges a, const Ranges& b) {
+    a.insert(a.end(), b.begin(), b.end());
+    std::sort(a.begin(), a.end(), [](Range x, Range y) { return x.start < y.start; });
+    Ranges out;
+    for (const Range one : a) {
+      add_range(out, one);
+    }
+    return out;
+  }
+
+ private:
+  void map(std::uint32_t tid, Range one) {
+    EXPECT_THAT(common_to({one}, mapped_[tid]), IsEmpty()) << "something is there";
+    mapped_[tid] = both(mapped_[tid], {one});
+  }
+  void run(const Calls& calls) {
+    for (const Call& call : calls.calls) {
+      const Range where{call.args[0].number, call.args[0].number + call.args[1].number};
+      if (call.number == SYS_mmap && !calls.actor.is_restorer()) {
+        map(calls.actor.tid, where);
+      } else if (call.number == SYS_munmap) {
+        mapped_[calls.actor.tid] = without(mapped_[calls.actor.tid], {where});
+      } else if (call.number == SYS_mprotect || call.number == SYS_madvise) {
+        EXPECT_THAT(without({where}, mapped_[calls.actor.tid]), IsEmpty()) << "nothing is there";
+      }
+    }
+  }
+
+  std::map<std::uint32_t, Ranges> mapped_;
+  std::map<std::uint32_t, Ranges> filled_;
+};
+
+// Whatever comes from parents: in the end each has its own mappings, and all of its pages.
+TEST_P(EveryDump, EachTaskGetsItsMemory) {
+  const auto planned = plan_of(GetParam());
+  ASSERT_TRUE(planned.has_value()) << planned.error().line();
+  MappedMemory memory(planned->plan);
+  const auto image = RestoreImage::read(*planned->image);
+  ASSERT_TRUE(image.has_value()) << image.error().line();
+  for (const TaskImage& task : image->tasks()) {
+    Ranges all;
+    Ranges own;
+    for (const schema::VmaEntry* vma : *task.mm->vmas()) {
+      const Range range{vma->start(), vma->end()};
+      all = is_special(*vma) ? all : MappedMemory::both(all, {range});
+      own = is_private(*vma) && !is_ring(*vma) ? MappedMemory::both(own, {range}) : own;
+    }
+    EXPECT_THAT(without(all, memory.mapped(task.pid())), IsEmpty()) << task.pid();
+    EXPECT_THAT(without(memory.mapped(task.pid()), all), IsEmpty()) << task.pid();
+    Ranges pages;
+    ASSERT_TRUE(model::for_each_run(
+        *planned->image, {model::Kind::pagemap, task.pid()}, [&](const model::PageRun& run) {
+          add_range(pages, {run.address, run.address + run.pages * 4096});
+        }));
+    EXPECT_THAT(without(common_to(pages, own), memory.filled(task.pid())), IsEmpty()) << task.pid();
+  }
+}
+
+TEST(MakePlan, WorkersInheritWhatTheyShareWithTheirMaster) {
+  const auto planned = plan_of("nginx");
+  ASSERT_TRUE(planned.has_value()) << planned.error().line();
+  std::size_t inherited = 0;
+  for (const auto* fill : steps_of<Fill>(planned->plan)) {
+    inherited += fill->is_inherited ? 1 : 0;
+  }
+  EXPECT_EQ(inherited + 1, steps_of<MakeTask>(planned->plan).size());
 }
 
 INSTANTIATE_TEST_SUITE_P(Fixtures, EveryDump,
