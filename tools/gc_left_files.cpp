@@ -3,6 +3,7 @@
 
 #include <unistd.h>
 
+#include <filesystem>
 #include <fstream>
 
 #include "libimg/base/text.h"
@@ -16,6 +17,7 @@
 namespace img::tools {
 namespace {
 
+namespace fs = std::filesystem;
 using gc::FoundFile;
 
 /// What was found below one root.
@@ -24,19 +26,52 @@ struct Below {
   std::vector<FoundFile> files;
 };
 
+std::string first_line(const fs::path& path) {
+  std::ifstream in(path);
+  std::string line;
+  std::getline(in, line);
+  return line;
+}
+
+// Whether /proc/N is a process that has this number in the innermost namespace that it is in.
+bool has_number(const fs::path& folder, std::uint32_t pid) {
+  constexpr std::string_view kKey = "NSpid:";
+  std::ifstream in(folder / "status");
+  for (std::string line; std::getline(in, line);) {
+    if (line.starts_with(kKey)) {
+      return line.substr(line.find_last_of("\t ") + 1) == std::to_string(pid);
+    }
+  }
+  return false;
+}
+
 // The root directory of the tree's first process, if that still lives: a mount namespace of its own
-// can be reached through it. Nothing where another process has its pid by now.
+// can be reached through it. It is known by its number and its name; empty where no process is it,
+// or more than one could be.
 std::string root_of_living(const model::ProcessTree& tree) {
   if (tree.processes().empty()) {
     return {};
   }
   const model::Process& first = tree.processes().front();
-  const std::string folder = "/proc/" + std::to_string(first.pid);
-  std::ifstream in(folder + "/comm");
-  std::string comm;
-  std::getline(in, comm);
-  const bool is_it = in && comm == first.comm();
-  return is_it && ::access((folder + "/root/.").c_str(), F_OK) == 0 ? folder + "/root" : "";
+  std::error_code error;
+  const fs::path own = fs::read_symlink("/proc/self/ns/mnt", error);
+  std::string found;
+  for (const auto& entry : fs::directory_iterator("/proc", error)) {
+    const fs::path& folder = entry.path();
+    if (folder.filename().string().find_first_not_of("0123456789") != std::string::npos ||
+        !has_number(folder, first.pid) || first_line(folder / "comm") != first.comm()) {
+      continue;
+    }
+    const fs::path mounts = fs::read_symlink(folder / "ns/mnt", error);
+    if (error || mounts == own) {
+      continue;
+    }
+    if (!found.empty()) {
+      return {};
+    }
+    found = folder / "root";
+  }
+  return found;
 }
 
 Result<std::string> root_for(model::ImageReader& image, const std::string& given) {
@@ -51,7 +86,7 @@ Result<std::string> root_for(model::ImageReader& image, const std::string& given
   std::string root = root_of_living(tree);
   if (root.empty()) {
     return fail(Fault::missing, image.place(), "had a mount namespace of its own",
-                "and its first process does not run",
+                "and its first process does not run, or cannot be told from others",
                 "--root DIR says where its root directory is, with its mounts in it");
   }
   return root;
