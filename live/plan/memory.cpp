@@ -10,7 +10,6 @@
 #include "libimg/base/units.h"
 #include "libimg/model/address_space.h"
 #include "live/plan/ranges.h"
-#include "live/plan/vdso.h"
 #include "live/plan/vma.h"
 
 namespace img::plan {
@@ -19,8 +18,6 @@ namespace {
 using schema::VmaEntry;
 
 constexpr std::uint64_t kPage = 4096;
-constexpr std::uint64_t kUserEnd = 0x7fff'ffff'f000;
-constexpr std::uint64_t kWorkbenchBytes = 512 << 10;
 constexpr std::uint64_t kLargestSegment = std::uint64_t{1} << 46;
 constexpr std::uint64_t kLarge = 4 << 20;
 constexpr std::uint32_t kMostRequests = 1 << 20;
@@ -33,30 +30,6 @@ constexpr std::uint32_t kKnownFlags = MAP_SHARED | MAP_PRIVATE | kDroppable | MA
                                       MAP_GROWSDOWN | MAP_LOCKED | MAP_NORESERVE | MAP_HUGETLB |
                                       kHugePageSize;
 
-std::string name_of(const TaskImage& task) {
-  return "mm-" + std::to_string(task.pid()) + ".img";
-}
-
-std::string text_of(const VmaEntry& vma) {
-  return hex(vma.start()) + "-" + hex(vma.end());
-}
-
-Result<void> unsupported(const TaskImage& task, const VmaEntry& vma, const char* what) {
-  return fail(Fault::unsupported, "process " + std::to_string(task.pid()),
-              "mapping " + text_of(vma), what);
-}
-
-// What is refused, by kind; empty: nothing.
-const char* refused_kind(const VmaEntry& vma) {
-  if (has(vma, kVmaSysvIpc)) {
-    return "System V shared memory is not restored yet";
-  }
-  if (has(vma, kVmaShadowStack)) {
-    return "shadow stacks are not restored";
-  }
-  return nullptr;
-}
-
 void add_to(Fill& step, const VmaEntry& vma) {
   const Range range{vma.start(), vma.end()};
   add_range(step.ranges, range);
@@ -67,88 +40,6 @@ void add_to(Fill& step, const VmaEntry& vma) {
 }
 
 }  // namespace
-
-Result<void> MemoryPlanner::check_mappings(const TaskImage& task) {
-  std::uint64_t last = 0;
-  for (const VmaEntry* vma : *task.mm->vmas()) {
-    if (has(*vma, kVmaVsyscall)) {
-      continue;
-    }
-    const bool odd = vma->start() % kPage != 0 || vma->end() % kPage != 0 ||
-                     vma->pgoff() % kPage != 0 || vma->start() >= vma->end() ||
-                     vma->end() > kUserEnd || vma->start() < facts_.lowest_address;
-    // Guard regions come behind the others, and lie inside of them.
-    if (odd || (!has(*vma, kVmaGuard) && vma->start() < last)) {
-      return fail(Fault::corrupt, name_of(task), "mapping " + text_of(*vma),
-                  "impossible here, or over another one");
-    }
-    if (const char* reason = refused_kind(*vma); reason != nullptr) {
-      builder_.refuse(unsupported(task, *vma, reason).error());
-    }
-    if (!has(*vma, kVmaGuard)) {
-      last = vma->end();
-      occupied_.push_back({vma->start(), vma->end()});
-    }
-  }
-  return check_vdso(task);
-}
-
-// The program knows addresses in the vdso, so it must be the same code at the same place.
-Result<void> MemoryPlanner::check_vdso(const TaskImage& task) {
-  const VmaEntry* vdso = nullptr;
-  std::uint64_t vvar_bytes = 0;
-  for (const VmaEntry* vma : *task.mm->vmas()) {
-    vdso = has(*vma, kVmaVdso) ? vma : vdso;
-    vvar_bytes += has(*vma, kVmaVvar) ? vma->end() - vma->start() : 0;
-  }
-  if (vdso == nullptr) {
-    return {};
-  }
-  const auto differs = [&](const char* how) {
-    builder_.refuse(make_error(Fault::conflict, "process " + std::to_string(task.pid()), "vdso",
-                               std::string("this kernel's is ") + how,
-                               "restore it under the kernel it was dumped under"));
-    return Result<void>();
-  };
-  const std::uint64_t bytes = vdso->end() - vdso->start();
-  if (vvar_bytes != facts_.vvar_bytes || bytes != facts_.vdso_bytes) {
-    return differs("of another size");
-  }
-  model::AddressSpace space(reader_, {model::Kind::pagemap, task.pid()});
-  IMG_ASSIGN(const model::MemoryRange pages, space.read(vdso->start(), bytes));
-  const Bytes known = pages.known_head();
-  const std::size_t compared = std::min(known.size(), facts_.vdso.size());
-  if (vdso_substance(known.first(compared)) != vdso_substance(Bytes(facts_.vdso).first(compared))) {
-    return differs("another one");
-  }
-  return {};
-}
-
-Result<void> MemoryPlanner::choose_workbench() {
-  occupied_.insert(occupied_.end(), facts_.mappings.begin(), facts_.mappings.end());
-  std::sort(occupied_.begin(), occupied_.end(),
-            [](const Range& a, const Range& b) { return a.start < b.start; });
-  std::uint64_t at = std::max<std::uint64_t>(round_up(facts_.lowest_address, kPage), 1 << 20);
-  for (const Range& one : occupied_) {
-    // Well clear of a stack, which may want to grow.
-    if (one.start > at && one.start - at >= 4 * kWorkbenchBytes) {
-      break;
-    }
-    at = std::max(at, one.end);
-  }
-  if (kUserEnd - at < kWorkbenchBytes) {
-    return fail(Fault::limit, "address space", "", "there is no free place in all tasks");
-  }
-  builder_.plan().workbench = at;
-  return {};
-}
-
-Result<void> MemoryPlanner::check() {
-  for (const TaskImage& task : image_.tasks()) {
-    IMG_TRY(check_mappings(task));
-  }
-  return choose_workbench();
-}
 
 Result<void> MemoryPlanner::make_segments() {
   std::map<std::uint64_t, std::uint64_t> sizes;

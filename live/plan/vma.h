@@ -3,7 +3,10 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 
+#include "libimg/base/units.h"
+#include "live/plan/restore_image.h"
 #include "schema/mm_generated.h"
 
 namespace img::plan {
@@ -24,6 +27,14 @@ enum VmaStatus : std::uint32_t {
   kVmaGuard = 0x10000,
   kVmaUprobes = 0x20000,
 };
+
+/// For errors: the file, and the mapping in it.
+[[nodiscard]] inline std::string name_of(const TaskImage& task) {
+  return "mm-" + std::to_string(task.pid()) + ".img";
+}
+[[nodiscard]] inline std::string text_of(const schema::VmaEntry& vma) {
+  return hex(vma.start()) + "-" + hex(vma.end());
+}
 
 [[nodiscard]] inline bool has(const schema::VmaEntry& vma, std::uint32_t status) {
   return (vma.status() & status) != 0;
