@@ -40,7 +40,10 @@ std::map<std::string, std::string> annotations_of(const Container& container,
       {"org.criu.checkpoint.rootfsImageID", container.image_id},
       {"org.criu.checkpoint.runtime.name", container.runtime},
       {"io.kubernetes.cri-o.annotations.checkpoint.name", name},
-      {"io.podman.annotations.checkpoint.name", name}};
+      {"io.podman.annotations.checkpoint.name", name},
+      {"io.podman.annotations.checkpoint.rootfsImageName", container.image},
+      {"io.podman.annotations.checkpoint.rootfsImageID", container.image_id},
+      {"io.podman.annotations.checkpoint.runtime.name", container.runtime}};
   std::erase_if(all, [](const auto& one) { return one.second.empty(); });
   return all;
 }

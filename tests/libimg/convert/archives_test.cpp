@@ -187,6 +187,19 @@ TEST_F(ArchiveConversion, AnOciLayoutIsOneLayerThatIsTheArchive) {
   EXPECT_NE(damaged.error().line().find("SHA-256"), std::string::npos) << damaged.error().line();
 }
 
+TEST_F(ArchiveConversion, AnOciLayoutSaysWhatPodmanKnowsACheckpointBy) {
+  to(STASIS_FIXTURES "/archives/podman.tar.zst", at("o"), Form::oci);
+  bool names_runtime = false;
+  for (const auto& entry : fs::directory_iterator(at("o/blobs/sha256"))) {
+    names_runtime =
+        names_runtime || slurp(entry.path())
+                                 .find(
+                                     "\"io.podman.annotations.checkpoint.runtime.name\": "
+                                     "\"runc\"") != std::string::npos;
+  }
+  EXPECT_TRUE(names_runtime);
+}
+
 long anonymous_memory(pid_t pid) {
   std::ifstream status("/proc/" + std::to_string(pid) + "/status");
   long kilobytes = 0;
