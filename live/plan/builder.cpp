@@ -27,6 +27,7 @@ Slot PlanBuilder::call(Actor actor, long number, std::initializer_list<Value> ar
   call.slot = new_slot();
   call.on_failure = tolerate.on_failure;
   call.tolerated = tolerate.tolerated;
+  made_ = what;
   call.what = std::move(what);
   auto* last = plan_.steps.empty() ? nullptr : std::get_if<Calls>(&plan_.steps.back());
   if (last == nullptr || last->actor != actor) {
@@ -38,11 +39,11 @@ Slot PlanBuilder::call(Actor actor, long number, std::initializer_list<Value> ar
 }
 
 Slot PlanBuilder::keep(Slot descriptor) {
-  const auto* last = plan_.steps.empty() ? nullptr : std::get_if<Calls>(&plan_.steps.back());
-  const std::string who = last == nullptr ? "a descriptor" : last->calls.back().what;
+  const std::string made = made_;
   const Slot kept = call(kRestorer, SYS_fcntl, {descriptor, F_DUPFD_CLOEXEC, base_},
-                         who + ": keep it at " + std::to_string(base_) + " or above");
+                         made + ": keep it at " + std::to_string(base_) + " or above");
   call(kRestorer, SYS_close, {descriptor}, "close it");
+  made_ = made;  // of a pair the second is kept after the first
   note_kept(kept);
   return kept;
 }

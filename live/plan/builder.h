@@ -89,6 +89,7 @@ class PlanBuilder {
   Plan plan_;
   std::uint32_t base_;
   std::vector<Slot> kept_;
+  std::string made_;  // by the last call, in its words
 };
 
 }  // namespace img::plan

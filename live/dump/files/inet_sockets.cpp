@@ -16,6 +16,7 @@
 #include <map>
 
 #include "live/dump/files/file_kind.h"
+#include "live/dump/files/inet_options.h"
 #include "live/dump/files/sock_diag.h"
 #include "live/dump/files/socket_options.h"
 
@@ -74,75 +75,6 @@ Address address_of(int fd, int family, int (*ask)(int, sockaddr*, socklen_t*)) {
     out.port = ntohs(v4.sin_port);
   }
   return out;
-}
-
-flatbuffers::Offset<schema::TcpOptsEntry> tcp_entry(flatbuffers::FlatBufferBuilder& builder, int fd,
-                                                    bool is_tcp) {
-  schema::TcpOptsEntryBuilder out(builder);
-  if (is_tcp) {
-    const auto number = [fd](int name) { return socket_number(fd, SOL_TCP, name); };
-    if (number(TCP_CORK) != 0) {
-      out.add_cork(true);
-    }
-    if (number(TCP_NODELAY) != 0) {
-      out.add_nodelay(true);
-    }
-    out.add_keepcnt(number(TCP_KEEPCNT));
-    out.add_keepidle(number(TCP_KEEPIDLE));
-    out.add_keepintvl(number(TCP_KEEPINTVL));
-  }
-  return out.Finish();
-}
-
-flatbuffers::Offset<schema::IpOptsRawEntry> raw_entry(flatbuffers::FlatBufferBuilder& builder,
-                                                      int fd, const InetSocket& socket) {
-  constexpr int kFilterOption = 1;  // ICMP_FILTER, ICMPV6_FILTER
-  const bool is_v6 = socket.family == AF_INET6;
-  const bool is_icmp =
-      socket.protocol == (is_v6 ? std::uint32_t{IPPROTO_ICMPV6} : std::uint32_t{IPPROTO_ICMP});
-  std::array<std::uint32_t, 8> filter{};
-  socklen_t length = is_v6 ? 32 : 4;
-  const bool has_filter = is_icmp && ::getsockopt(fd, is_v6 ? IPPROTO_ICMPV6 : SOL_RAW,
-                                                  kFilterOption, filter.data(), &length) == 0;
-  const auto words = has_filter ? builder.CreateVector(filter.data(), length / 4) : 0;
-  schema::IpOptsRawEntryBuilder out(builder);
-  constexpr int kHeaderIncluded6 = 36;  // IPV6_HDRINCL
-  constexpr int kNoDefrag = 22;         // IP_NODEFRAG
-  if (socket_number(fd, is_v6 ? SOL_IPV6 : SOL_IP, is_v6 ? kHeaderIncluded6 : IP_HDRINCL) != 0) {
-    out.add_hdrincl(true);
-  }
-  if (!is_v6 && socket_number(fd, SOL_IP, kNoDefrag) != 0) {
-    out.add_nodefrag(true);
-  }
-  if (has_filter) {
-    out.add_icmpv_filter(words);
-  }
-  return out.Finish();
-}
-
-flatbuffers::Offset<schema::IpOptsEntry> ip_entry(flatbuffers::FlatBufferBuilder& builder, int fd,
-                                                  const InetSocket& socket) {
-  constexpr int kFreeBind6 = 78;  // IPV6_FREEBIND
-  const bool is_v6 = socket.family == AF_INET6;
-  const auto raw = socket.type == SOCK_RAW ? raw_entry(builder, fd, socket) : 0;
-  const auto number = [&](int name) { return socket_number(fd, is_v6 ? SOL_IPV6 : SOL_IP, name); };
-  schema::IpOptsEntryBuilder out(builder);
-  if (number(is_v6 ? kFreeBind6 : IP_FREEBIND) != 0) {
-    out.add_freebind(true);
-  }
-  if (socket.type == SOCK_RAW) {
-    out.add_raw(raw);
-  }
-  if (number(is_v6 ? IPV6_RECVPKTINFO : IP_PKTINFO) != 0) {
-    out.add_pktinfo(true);
-  }
-  if (const std::uint32_t tos = is_v6 ? 0 : number(IP_TOS); tos != 0) {
-    out.add_tos(tos);
-  }
-  if (const std::uint32_t ttl = is_v6 ? 0 : number(IP_TTL); ttl != 0) {
-    out.add_ttl(ttl);
-  }
-  return out.Finish();
 }
 
 class InetSockets final : public FileKind {
@@ -287,8 +219,9 @@ class InetSockets final : public FileKind {
     const auto peer = builder.CreateVector(socket.peer.words);
     const auto owner = owner_entry(builder, file.owner);
     const auto options = options_entry(builder, fd, false);
-    const auto ip = ip_entry(builder, fd, socket);
-    const auto tcp = tcp_entry(builder, fd, socket.is_tcp());
+    const InetKind kind{is_v6, socket.type == SOCK_RAW, socket.protocol};
+    const auto ip = ip_options_entry(builder, fd, kind);
+    const auto tcp = tcp_options_entry(builder, fd, socket.is_tcp());
     const auto device_name = has_device ? builder.CreateString(device) : 0;
     schema::InetSkEntryBuilder entry(builder);
     entry.add_id(id);

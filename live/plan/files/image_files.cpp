@@ -11,6 +11,7 @@
 
 #include "libimg/base/text.h"
 #include "libimg/model/each_record.h"
+#include "live/plan/files/common_entry.h"
 #include "schema/core_generated.h"
 #include "schema/mm_generated.h"
 #include "schema/pstree_generated.h"
@@ -27,41 +28,6 @@ namespace {
 constexpr std::uint32_t kFilePrivate = 1U << 6;
 constexpr std::uint32_t kFileShared = 1U << 7;
 constexpr std::uint32_t kMemfd = 1U << 14;
-
-/// Flags and owner, which most kinds have under the same name.
-struct Common {
-  const schema::FownEntry* owner = nullptr;
-  std::uint32_t flags = 0;
-};
-
-template <class T>
-Common common_of(const flatbuffers::Table* body) {
-  const auto* entry = reinterpret_cast<const T*>(body);
-  return {entry->fown(), entry->flags()};
-}
-
-Common common(const OpenFile& file) {
-  if (file.body == nullptr) {
-    return {};
-  }
-  switch (file.type) {
-    case FdTypes::REG: return common_of<schema::RegFileEntry>(file.body);
-    case FdTypes::PIPE: return common_of<schema::PipeEntry>(file.body);
-    case FdTypes::INETSK: return common_of<schema::InetSkEntry>(file.body);
-    case FdTypes::UNIXSK: return common_of<schema::UnixSkEntry>(file.body);
-    case FdTypes::EVENTFD: return common_of<schema::EventfdFileEntry>(file.body);
-    case FdTypes::EVENTPOLL: return common_of<schema::EventpollFileEntry>(file.body);
-    case FdTypes::INOTIFY: return common_of<schema::InotifyFileEntry>(file.body);
-    case FdTypes::SIGNALFD: return common_of<schema::SignalfdEntry>(file.body);
-    case FdTypes::TIMERFD: return common_of<schema::TimerfdEntry>(file.body);
-    case FdTypes::TTY: return common_of<schema::TtyFileEntry>(file.body);
-    case FdTypes::MEMFD: return common_of<schema::MemfdFileEntry>(file.body);
-    case FdTypes::NETLINKSK: return common_of<schema::NetlinkSkEntry>(file.body);
-    case FdTypes::PACKETSK: return common_of<schema::PacketSockEntry>(file.body);
-    case FdTypes::FANOTIFY: return common_of<schema::FanotifyFileEntry>(file.body);
-    default: return {};
-  }
-}
 
 }  // namespace
 
@@ -216,7 +182,7 @@ Result<Slot> ImageFiles::slot_for_mapping(std::uint32_t file_id, std::uint32_t o
     file = context_.table.find(file_id);
   }
   IMG_ASSIGN(Slot slot, slot_of(file_id));
-  const std::uint32_t flags = file == nullptr ? 0 : common(*file).flags;
+  const std::uint32_t flags = file == nullptr ? 0 : common_entry(*file).flags;
   if ((flags & O_ACCMODE) != access || (flags & O_PATH) != 0) {
     KindPlanner* kind = file == nullptr ? nullptr : kind_of(file->type);
     const std::optional<Slot> own =
@@ -271,7 +237,7 @@ Result<void> ImageFiles::complete(PlanBuilder& builder, Actor actor, std::uint32
     if (!is_first) {
       continue;
     }
-    const Common of_file = common(*file);
+    const CommonEntry of_file = common_entry(*file);
     if (of_file.owner != nullptr && (of_file.flags & O_PATH) == 0) {
       set_owner(builder, at, *of_file.owner, of_file.flags);
     }

@@ -3,16 +3,13 @@
 #include <fcntl.h>
 #include <sys/ioctl.h>
 #include <sys/syscall.h>
-#include <sys/sysmacros.h>
-#include <termios.h>
 
-#include <array>
 #include <map>
-#include <optional>
 
 #include "libimg/base/text.h"
 #include "libimg/model/each_record.h"
 #include "live/plan/files/image_files.h"
+#include "live/plan/files/terminal_settings.h"
 
 namespace img::plan {
 namespace {
@@ -23,58 +20,14 @@ using schema::TtyFileEntry;
 using schema::TtyInfoEntry;
 using schema::TtyType;
 
-constexpr unsigned kAuxMajor = 5;  // TTYAUX_MAJOR: ptmx is its minor 2
-constexpr unsigned kPtmxMinor = 2;
-constexpr unsigned kUnix98Masters = 128;  // majors 128 to 135
-constexpr unsigned kUnix98Slaves = 136;
-constexpr std::size_t kControlChars = 19;
-
-/// struct termios of the kernel; glibc's is longer.
-struct KernelTermios {
-  std::uint32_t iflag, oflag, cflag, lflag;
-  std::uint8_t line;
-  std::array<std::uint8_t, kControlChars> cc;
-};
-
-KernelTermios termios_of(const schema::TermiosEntry& entry) {
-  KernelTermios out{entry.c_iflag(),
-                    entry.c_oflag(),
-                    entry.c_cflag(),
-                    entry.c_lflag(),
-                    static_cast<std::uint8_t>(entry.c_line()),
-                    {}};
-  for (std::uint32_t i = 0;
-       entry.c_cc() != nullptr && i < entry.c_cc()->size() && i < kControlChars; ++i) {
-    out.cc[i] = static_cast<std::uint8_t>(entry.c_cc()->Get(i));
-  }
-  return out;
-}
-
-/// One terminal; of a pseudoterminal both ends are one.
-struct Terminal {
-  std::uint32_t id = 0;
-  TtyType type = TtyType::UNKNOWN;
-  bool is_master = false;
-  std::uint32_t index = 0;
-  bool locked = false;
-  bool exclusive = false;
-  bool packet_mode = false;
-  std::uint32_t session = 0;
-  std::uint32_t foreground = 0;
-  std::optional<std::uint32_t> uid;  // of its node
-  std::optional<std::uint32_t> gid;
-  std::optional<KernelTermios> termios;  // none: its other end has hung up
-  std::optional<KernelTermios> locked_termios;
-  std::optional<winsize> size;
-  std::vector<std::byte> waiting;  // to be read from it
-};
-
 class Terminals final : public KindPlanner {
  public:
   explicit Terminals(FileContext& context) {
     Result<void> read = model::for_each_message<TtyInfoEntry>(
         context.reader, {model::Kind::tty_info, 0},
-        [this](const TtyInfoEntry& entry, const model::Record&) { add(entry); });
+        [this](const TtyInfoEntry& entry, const model::Record&) {
+          terminals_[entry.id()] = terminal_of(entry);
+        });
     if (read) {
       read = model::for_each_message<schema::TtyDataEntry>(
           context.reader, {model::Kind::tty_data, 0},
@@ -109,7 +62,7 @@ class Terminals final : public KindPlanner {
 
   Result<void> opened(FileContext& context) override {
     for (const auto& [index, master] : masters_) {
-      set_up(context, index);
+      set_up_terminal(context, index, master, terminals_);
     }
     for (const auto& [index, master] : hung_up_) {
       context.builder->close(master);
@@ -200,37 +153,6 @@ class Terminals final : public KindPlanner {
     has_controlled_.emplace(actor.tid, Controlled{slot, terminal.foreground});
   }
 
-  void add(const TtyInfoEntry& entry) {
-    Terminal& terminal = terminals_[entry.id()];
-    terminal.id = entry.id();
-    terminal.type = entry.type();
-    const unsigned device_major = major(entry.rdev());
-    terminal.is_master = (device_major == kAuxMajor && minor(entry.rdev()) == kPtmxMinor) ||
-                         (device_major >= kUnix98Masters && device_major < kUnix98Slaves);
-    terminal.index = entry.pty() == nullptr ? 0 : entry.pty()->index();
-    terminal.locked = entry.locked();
-    terminal.exclusive = entry.exclusive();
-    terminal.packet_mode = entry.packet_mode();
-    terminal.session = entry.sid();
-    terminal.foreground = entry.pgrp();
-    if (entry.uid() && entry.gid()) {
-      terminal.uid = *entry.uid();
-      terminal.gid = *entry.gid();
-    }
-    if (entry.termios() != nullptr) {
-      terminal.termios = termios_of(*entry.termios());
-    }
-    if (entry.termios_locked() != nullptr) {
-      terminal.locked_termios = termios_of(*entry.termios_locked());
-    }
-    if (const schema::WinsizeEntry* size = entry.winsize()) {
-      terminal.size = winsize{static_cast<unsigned short>(size->ws_row()),
-                              static_cast<unsigned short>(size->ws_col()),
-                              static_cast<unsigned short>(size->ws_xpixel()),
-                              static_cast<unsigned short>(size->ws_ypixel())};
-    }
-  }
-
   [[nodiscard]] bool has_master(std::uint32_t index) const {
     for (const auto& [id, terminal] : terminals_) {
       if (terminal.type == TtyType::PTY && terminal.is_master && terminal.index == index) {
@@ -319,78 +241,6 @@ class Terminals final : public KindPlanner {
     }
     const Slot own = context.own_descriptor(context.options.terminal);
     return context.reopen(own, entry.flags(), "open live-restore's own terminal");
-  }
-
-  /// Settings of both ends of one pseudoterminal; what waits to be read comes before them, since
-  /// they would change it.
-  void set_up(FileContext& context, std::uint32_t index) {
-    PlanBuilder& builder = *context.builder;
-    const Slot master = masters_.at(index);
-    const std::string name = "terminal " + std::to_string(index);
-    const auto set = [&](std::uint64_t request, Value argument, const char* what) {
-      builder.call(kRestorer, SYS_ioctl, {master, request, argument}, what + (" of " + name));
-    };
-    write_waiting(context, index, name);
-    for (const auto& [id, terminal] : terminals_) {
-      if (terminal.type != TtyType::PTY || terminal.index != index) {
-        continue;
-      }
-      if (terminal.termios && (terminal.is_master || !has_settings(index))) {
-        set(TCSETS, builder.object(*terminal.termios), "settings");
-      }
-      if (!terminal.is_master && terminal.uid) {
-        const std::string path = "/dev/pts/" + std::to_string(index);
-        builder.call(kRestorer, SYS_fchownat,
-                     {AT_FDCWD, builder.text(path), *terminal.uid, *terminal.gid, 0},
-                     "owner of " + path);
-      }
-      if (terminal.locked_termios) {
-        set(TIOCSLCKTRMIOS, builder.object(*terminal.locked_termios), "locked settings");
-      }
-      if (terminal.size) {
-        set(TIOCSWINSZ, builder.object(*terminal.size), "size");
-      }
-      const std::int32_t yes = 1;
-      if (terminal.is_master && terminal.packet_mode) {
-        set(TIOCPKT, builder.object(yes), "packet mode");
-      }
-      if (terminal.exclusive) {
-        set(TIOCEXCL, 0, "exclusive use");
-      }
-      if (terminal.is_master && terminal.locked) {
-        set(TIOCSPTLCK, builder.object(yes), "lock");
-      }
-    }
-  }
-
-  [[nodiscard]] bool has_settings(std::uint32_t index) const {
-    for (const auto& [id, terminal] : terminals_) {
-      if (terminal.type == TtyType::PTY && terminal.index == index && terminal.is_master &&
-          terminal.termios) {
-        return true;
-      }
-    }
-    return false;
-  }
-
-  void write_waiting(FileContext& context, std::uint32_t index, const std::string& name) {
-    PlanBuilder& builder = *context.builder;
-    for (const auto& [id, terminal] : terminals_) {
-      if (terminal.type != TtyType::PTY || terminal.index != index || terminal.waiting.empty()) {
-        continue;
-      }
-      // What is read from one end was written to the other; nothing is to be changed on its way.
-      const KernelTermios raw{0, 0, CS8 | CREAD, 0, 0, {}};
-      const Slot master = masters_.at(index);
-      builder.call(kRestorer, SYS_ioctl, {master, TCSETS, builder.object(raw)},
-                   "plain settings of " + name);
-      const Slot end = terminal.is_master
-                           ? context.open_path("/dev/pts/" + std::to_string(index), O_RDWR)
-                           : master;
-      builder.call(kRestorer, SYS_write,
-                   {end, builder.data(terminal.waiting), terminal.waiting.size()},
-                   "what waits in " + name);
-    }
   }
 
   std::map<std::uint32_t, Terminal> terminals_;         // by TtyInfoEntry.id
