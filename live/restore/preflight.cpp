@@ -141,7 +141,13 @@ void Preflight::ask(const plan::SocketOrNothing& expected) {
   address.sun_family = AF_UNIX;
   const bool fits = path.size() < sizeof address.sun_path;
   path.copy(address.sun_path, sizeof address.sun_path - 1);
-  bool is_used = !S_ISSOCK(found.st_mode);
+  if (!S_ISSOCK(found.st_mode)) {
+    reasons_.push_back(make_error(Fault::conflict, escaped(expected.path), "taken",
+                                  "a socket of the image is to be bound there, and this is none",
+                                  "move it away"));
+    return;
+  }
+  bool is_used = false;
   for (const int type : {SOCK_STREAM, SOCK_DGRAM, SOCK_SEQPACKET}) {
     const UniqueFd asking(::socket(AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
     is_used = is_used || (fits && ::connect(asking.get(), reinterpret_cast<sockaddr*>(&address),
@@ -149,7 +155,8 @@ void Preflight::ask(const plan::SocketOrNothing& expected) {
   }
   if (is_used) {
     reasons_.push_back(make_error(Fault::conflict, escaped(expected.path), "in use",
-                                  "a socket of the image is to be bound there"));
+                                  "a socket of the image is to be bound there",
+                                  "end who listens there"));
   }
 }
 

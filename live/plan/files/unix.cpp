@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Unix sockets: single ones, pairs, and connections to a listener of the tree.
+#include <fcntl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 
@@ -201,9 +202,29 @@ class UnixSockets final : public KindPlanner {
                   "its other end is not in the image",
                   "--inherit-fd N:socket:[" + std::to_string(entry.ino()) + "] gives it another");
     }
+    if (const UnixSkEntry* listener = listener_of(entry); listener != nullptr) {
+      return make_accepted(context, entry, *listener);
+    }
+    if (!name_of(entry).empty()) {
+      context.builder->note(label(entry) + " has lost its name, with the other end");
+    }
     const auto [ours, theirs] = socket_pair(context, entry);
     finish_end(context, entry, ours, false);
     senders_.emplace(entry.ino(), theirs);
+    return {};
+  }
+
+  /// It has its name from the listener, and so again.
+  Result<void> make_accepted(FileContext& context, const UnixSkEntry& entry,
+                             const UnixSkEntry& listener) {
+    PlanBuilder& builder = *context.builder;
+    IMG_ASSIGN(const Slot listening, context.slot_of(listener.id(), FdTypes::UNIXSK));
+    const Slot calling = new_socket(context, entry, "caller of " + label(entry));
+    IMG_TRY(names_.connect(context, calling, listener));
+    const Slot accepted = builder.keep(builder.call(
+        kRestorer, SYS_accept4, {listening, 0, 0, O_CLOEXEC}, "accept " + label(entry)));
+    finish_end(context, entry, accepted, false);
+    senders_.emplace(entry.ino(), calling);
     return {};
   }
 

@@ -94,6 +94,14 @@ def socket_files():
     client = socket.socket(socket.AF_UNIX)
     client.connect("sockets/name")
     first.accept()  # of `waiting`; `client` waits from now on
+    halves = socket.socket(socket.AF_UNIX)
+    halves.bind("sockets/halves")
+    halves.listen()
+    dead = socket.socket(socket.AF_UNIX)
+    dead.connect("sockets/halves")
+    half, _ = halves.accept()
+    dead.send(b"bye")
+    dead.close()
     here, there = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
     there.send(b"last words")
     there.close()
@@ -105,11 +113,14 @@ def socket_files():
         probe = socket.socket(socket.AF_UNIX)
         probe.connect("sockets/name")
         answer = (answerer.recv(9), lost.recv(9), server.recv(9), here.recv(20))
-        names = (deleted.getsockname(), lost.getsockname())
+        names = (deleted.getsockname(), lost.getsockname(), halves.getsockname())
         accepted, _ = first.accept()
         os.unlink("sockets/name")
+        os.unlink("sockets/halves")
+        alone = (half.recv(9), half.recv(9), half.getsockname())
         return (answer == (b"a", b"b", b"c", b"last words") and
-                names == ("sockets/name", "gone/name") and not os.path.exists("gone"))
+                alone == (b"bye", b"", "sockets/halves") and
+                names == ("sockets/name", "gone/name", "sockets/halves") and not os.path.exists("gone"))
     return right
 
 @check
