@@ -37,6 +37,7 @@ usage: live-restore STORE [-i NAME] [options]
   --inherit-fd N:WHAT   our descriptor N for fd[N], pipe:[I], socket:[I], a path
   --ignore RULE[:GLOB], --truncate PATH   pass over what would be refused
   -j , --shell-job   a root that leads no session becomes part of ours
+  --cgroup WHERE     recorded (the default), here (ours), or a group's folder
   --memory copy, --keep-link-remaps, --plan (say every call), -o FILE, --log
   --json, -v, -q, -h, --version
 
@@ -66,6 +67,7 @@ class LiveRestore : public frame::Program {
   [[nodiscard]] Result<std::unique_ptr<model::ImageReader>> open(const frame::Call& call) const;
   [[nodiscard]] Result<restore::RestoreOptions> options(frame::Call& call);
   [[nodiscard]] Result<void> add_inherited(restore::RestoreOptions& options) const;
+  [[nodiscard]] bool names_cgroup() const;
   [[nodiscard]] Result<void> root_made(pid_t root);
   [[nodiscard]] int refused(const plan::Plan& plan, frame::Call& call) const;
   [[nodiscard]] static Result<pid_t> execute_watched(const restore::Prepared& prepared,
@@ -87,6 +89,7 @@ class LiveRestore : public frame::Program {
   std::string pidfile_;
   std::string root_;
   std::string memory_ = "copy";
+  std::string cgroup_ = "recorded";
   std::string log_name_;
   std::vector<std::string> inherited_;
   std::vector<std::string> ignored_;
@@ -107,6 +110,7 @@ void LiveRestore::declare(CLI::App& app) {
   app.add_option("--pidfile", pidfile_);
   app.add_option("-r,--root", root_);
   app.add_option("--memory", memory_);
+  app.add_option("--cgroup", cgroup_);
   app.add_option("-o,--log,--log-file", log_name_);
   frame::add_repeated(app, "--inherit-fd", inherited_);
   frame::add_repeated(app, "--ignore", ignored_);
@@ -151,7 +155,14 @@ Result<void> LiveRestore::add_inherited(restore::RestoreOptions& options) const 
   return {};
 }
 
+bool LiveRestore::names_cgroup() const {
+  return cgroup_ != "recorded" && cgroup_ != "here";
+}
+
 Result<void> LiveRestore::root_made(pid_t root) {
+  if (names_cgroup()) {
+    IMG_TRY(restore::move_to_folder(cgroup_, root));
+  }
   if (pidfile_.empty()) {
     return {};
   }
@@ -167,6 +178,13 @@ Result<restore::RestoreOptions> LiveRestore::options(frame::Call& call) {
   out.files.keep_link_remaps = keep_link_remaps_;
   IMG_TRY(add_inherited(out));
   out.plan.shell_job = shell_job_;
+  out.plan.detach = detach_ && !sibling_ && ::getpid() != 1;
+  if (cgroup_ != "recorded") {
+    out.plan.cgroup = plan::PlanOptions::Cgroup::here;
+  }
+  if (names_cgroup()) {
+    IMG_TRY(restore::move_to_folder(cgroup_, 0));
+  }
   for (const std::string& text : ignored_) {
     out.ignored.push_back(restore::parse_ignored(text));
   }
@@ -179,6 +197,20 @@ Result<restore::RestoreOptions> LiveRestore::options(frame::Call& call) {
                : fail(Fault::io, "restore", "given up", "a signal asked for it");
   };
   return out;
+}
+
+void tell_notes(const plan::Plan& plan, frame::Call& call) {
+  if (call.report.is_json()) {
+    call.report.json().begin_array("notes");
+    for (const std::string& note : plan.notes) {
+      call.report.json().text({}, note);
+    }
+    call.report.json().end();
+    return;
+  }
+  for (const std::string& note : plan.notes) {
+    call.report.note(note);
+  }
 }
 
 int LiveRestore::refused(const plan::Plan& plan, frame::Call& call) const {
@@ -271,6 +303,7 @@ Result<int> LiveRestore::run(frame::Call& call) {
   if (plan_) {
     return 0;
   }
+  tell_notes(prepared.plan, call);
   if (log_.is_open()) {
     const auto before = wanted.run.before_step;
     wanted.run.before_step = [this, before, &prepared](std::size_t step) {

@@ -49,13 +49,13 @@ Result<void> CgroupSets::finish(RecordBuffer& records) {
   }
   std::map<std::string, CgroupTree> trees;  // by controllers
   std::vector<std::pair<std::uint32_t, const Set*>> sets;
-  const Set* own = nullptr;
   for (const auto& [set, id] : ids_) {
-    (id == kOwn ? own : sets.emplace_back(id, &set).second) = &set;
+    sets.emplace_back(id, &set);
   }
   std::sort(sets.begin(), sets.end());
+  const Set* own = sets.front().second;
   for (const auto& [id, set] : sets) {
-    for (const Member& member : *set) {
+    for (const Member& member : id == kOwn ? Set() : *set) {
       auto found = trees.find(member.controllers);
       if (found == trees.end()) {
         IMG_ASSIGN(CgroupTree tree, CgroupTree::open(member.controllers));

@@ -21,7 +21,8 @@ class CgroupSets {
   [[nodiscard]] Result<void> begin();
   /// Of a thread, by its /proc/PID/task/TID.
   [[nodiscard]] Result<std::uint32_t> add(const procfs::ProcDir& thread);
-  /// cgroup.img, where any thread is elsewhere than this process.
+  /// cgroup.img, where any thread is elsewhere than this process, whose set is in it too: what it
+  /// had in common with the tree is the host's, and is no reason to move anybody.
   [[nodiscard]] Result<void> finish(RecordBuffer& records);
 
  private:

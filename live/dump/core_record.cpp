@@ -149,6 +149,12 @@ Result<Offset<schema::ThreadInfoX86>> write_cpu(FlatBufferBuilder& builder,
                                                 const ThreadView& thread, const CoreTools& tools) {
   IMG_ASSIGN(arch::Registers registers, thread.tracee.registers());
   IMG_ASSIGN(registers.ip, trace::rseq_resume(thread.tracee, tools.memory, registers.ip));
+  if (arch::restart_of(registers) == arch::Restart::restart_block) {
+    std::array<std::byte, arch::kCodeInFront> code{};
+    if (tools.memory.read(registers.ip - code.size(), code)) {
+      registers.orig_ax = arch::first_number(registers.orig_ax, code);
+    }
+  }
   IMG_ASSIGN(std::vector<std::byte> bytes, thread.tracee.xstate());
   IMG_ASSIGN(const arch::Xstate xstate, arch::Xstate::take(std::move(bytes), tools.xsave));
   IMG_ASSIGN(const auto tls, thread.tracee.tls_slots());
@@ -173,6 +179,10 @@ arch::Registers as_recorded(arch::Registers registers) {
 Result<void> put_core(const ThreadView& thread, const ProcessFacts* leader,
                       const CoreTools& tools) {
   FlatBufferBuilder& builder = tools.records.begin();
+  IMG_ASSIGN(const trace::UserDispatch dispatch, thread.tracee.user_dispatch());
+  if (dispatch.mode != 0) {
+    tools.remarks.refuse(state::Piece::user_dispatch, name_of_thread(thread));
+  }
   IMG_ASSIGN(const auto cpu, write_cpu(builder, thread, tools));
   Offset<schema::TaskCoreEntry> task;
   if (leader != nullptr) {

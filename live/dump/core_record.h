@@ -36,7 +36,7 @@ struct CoreTools {
                                     const CoreTools& tools);
 
 /// Registers as CRIU keeps them: a call that is to be made again is about to be, and one that goes
-/// on from what only the kernel knows has been interrupted.
+/// on from what only the kernel knows has been interrupted (see arch::rest_of_call).
 [[nodiscard]] arch::Registers as_recorded(arch::Registers registers);
 
 }  // namespace img::dump

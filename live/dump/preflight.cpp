@@ -94,7 +94,7 @@ Result<std::string> series_of(pid_t root) {
 Result<std::vector<Error>> reasons_against(const Preflight& asked) {
   IMG_ASSIGN(const auto root, procfs::ProcDir::open(asked.root));
   IMG_ASSIGN(const procfs::Stat stat, root.stat());
-  if (stat.is_zombie()) {
+  if (stat.is_zombie() && stat.threads <= 1) {
     return fail(Fault::gone, name_of(stat), "dump", "it has ended already");
   }
   IMG_ASSIGN(const procfs::Status status, root.status());

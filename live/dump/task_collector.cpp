@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "live/dump/core_record.h"
+#include "live/dump/inherited.h"
 #include "live/dump/namespace_ids.h"
 #include "schema/inventory_generated.h"
 #include "schema/namespaces_generated.h"
@@ -110,6 +111,7 @@ Result<void> TaskCollector::put_fs(const trace::FrozenProcess& process,
 Result<void> TaskCollector::process(trace::FrozenProcess& process, const ProcessFacts& facts,
                                     const trace::RemoteMemory& memory) {
   IMG_TRY(check_namespaces(process));
+  note_inherited(process, context_.remarks);
   const CoreTools tools{xsave_, memory, context_.records, context_.remarks};
   for (std::size_t i = 0; i < process.threads.size(); ++i) {
     const trace::Tracee& tracee = process.threads[i];

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 
+#include "live/plan/losses.h"
 #include "live/plan/task.h"
 
 namespace img::plan {
@@ -106,9 +107,24 @@ void refuse_rights(PlanBuilder& builder, const HostFacts& facts, const ThreadIma
   }
 }
 
+void plan_parent_death(PlanBuilder& builder, const PlanOptions& options, const TaskImage& task,
+                       const ThreadImage& thread) {
+  const std::uint32_t signal = thread.own().pdeath_sig().value_or(0);
+  if (signal == 0) {
+    return;
+  }
+  if (options.detach && task.pid() == builder.plan().root) {
+    note_loss(builder, state::Piece::root_parent_death, "task " + std::to_string(thread.tid));
+    return;
+  }
+  builder.call({thread.tid}, SYS_prctl, {PR_SET_PDEATHSIG, signal, 0, 0, 0},
+               "signal when its parent ends");
+}
+
 }  // namespace
 
-Result<void> plan_credentials(PlanBuilder& builder, const HostFacts& facts, const TaskImage& task) {
+Result<void> plan_credentials(PlanBuilder& builder, const HostFacts& facts,
+                              const PlanOptions& options, const TaskImage& task) {
   const std::uint64_t known = (std::uint64_t{2} << facts.last_capability) - 1;
   for (const ThreadImage& thread : task.threads) {
     const Actor actor{thread.tid};
@@ -124,10 +140,7 @@ Result<void> plan_credentials(PlanBuilder& builder, const HostFacts& facts, cons
     if (to.no_new_privs && !facts.credentials.no_new_privs) {
       builder.call(actor, SYS_prctl, {PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0}, "no new privileges");
     }
-    if (const auto signal = thread.own().pdeath_sig(); signal && *signal != 0) {
-      builder.call(actor, SYS_prctl, {PR_SET_PDEATHSIG, *signal, 0, 0, 0},
-                   "signal when its parent ends");
-    }
+    plan_parent_death(builder, options, task, thread);
   }
   // Only 0 and 1 can be set; 2 is what a change of ids leaves where fs.suid_dumpable says so.
   const int dumpable = task.mm->dumpable().value_or(1);

@@ -53,7 +53,10 @@ struct HostFacts {
 };
 
 struct PlanOptions {
+  enum class Cgroup : std::uint8_t { recorded, here };
+  Cgroup cgroup = Cgroup::recorded;
   bool shell_job = false;
+  bool detach = false;  // the root's parent, which is live-restore, ends at once
 };
 
 }  // namespace img::plan

@@ -7,6 +7,7 @@
 #include <set>
 
 #include "live/plan/inheritance.h"
+#include "live/plan/losses.h"
 #include "live/plan/memory.h"
 #include "live/plan/restore_image.h"
 #include "live/plan/task.h"
@@ -32,6 +33,8 @@ std::uint32_t files_id(const TaskImage& task) {
   return task.process->ids.files;
 }
 
+constexpr std::uint32_t kDumpedCore = 0x80;  // in a status of wait(2)
+
 void plan_zombies(PlanBuilder& builder, const RestoreImage& image) {
   for (const model::Process& process : image.tree().processes()) {
     if (process.is_zombie()) {
@@ -39,6 +42,9 @@ void plan_zombies(PlanBuilder& builder, const RestoreImage& image) {
                                 {image.tree().parent(process)->pid},
                                 process.exit_code,
                                 std::string(process.comm())});
+      if ((process.exit_code & kDumpedCore) != 0) {
+        note_loss(builder, state::Piece::zombie_core, "zombie " + std::to_string(process.pid));
+      }
     }
   }
 }
@@ -98,9 +104,9 @@ Result<void> plan_memory(PlanBuilder& builder, const RestoreImage& image, const 
 }
 
 Result<void> plan_tasks(PlanBuilder& builder, const RestoreImage& image, const HostFacts& facts,
-                        FilePlanner& files) {
+                        FilePlanner& files, CgroupPlanner& cgroups) {
   for (const TaskImage& task : image.tasks()) {
-    IMG_TRY(plan_threads(builder, image, facts, task));
+    IMG_TRY(plan_threads(builder, image, facts, task, cgroups));
     IMG_TRY(plan_process(builder, facts, task));
   }
   Firsts tables;
@@ -113,7 +119,7 @@ Result<void> plan_tasks(PlanBuilder& builder, const RestoreImage& image, const H
 }
 
 Result<void> plan_last(PlanBuilder& builder, const RestoreImage& image, const HostFacts& facts,
-                       const std::vector<Actor>& bereaved) {
+                       const PlanOptions& options, const std::vector<Actor>& bereaved) {
   plan_zombies(builder, image);
   for (const Actor actor : bereaved) {
     if (image.find(actor.tid) != nullptr) {
@@ -121,7 +127,7 @@ Result<void> plan_last(PlanBuilder& builder, const RestoreImage& image, const Ho
     }
   }
   for (const TaskImage& task : image.tasks()) {
-    IMG_TRY(plan_credentials(builder, facts, task));
+    IMG_TRY(plan_credentials(builder, facts, options, task));
     IMG_TRY(plan_waiting(builder, facts, task));
   }
   return plan_end(builder, image, facts);
@@ -141,18 +147,20 @@ Result<Plan> make_plan(model::ImageReader& reader, const HostFacts& facts,
   builder.plan().root = image.tree().processes()[0].pid;
   builder.expect(Capability{kCheckpointRestore, kSysAdmin, "to choose the pids"});
   MemoryPlanner memory(builder, image, facts, reader, files);
+  CgroupPlanner cgroups(builder, image, options);
   const auto plan_all = [&]() -> Result<void> {
     IMG_TRY(memory.check());
+    IMG_TRY(cgroups.check());
     IMG_TRY(files.open_all(builder));
     IMG_TRY(memory.make_segments());
     Inheritance inheritance(builder, image, reader, memory);
     IMG_TRY(inheritance.find());
     IMG_ASSIGN(const std::vector<Actor> bereaved,
-               plan_tree(builder, image, facts, options, inheritance));
+               plan_tree(builder, image, facts, options, inheritance, cgroups));
     IMG_TRY(plan_memory(builder, image, facts, memory, files));
-    IMG_TRY(plan_tasks(builder, image, facts, files));
+    IMG_TRY(plan_tasks(builder, image, facts, files, cgroups));
     IMG_TRY(files.finish(builder));
-    return plan_last(builder, image, facts, bereaved);
+    return plan_last(builder, image, facts, options, bereaved);
   };
   // What has been refused cannot be planned with either.
   if (Result<void> planned = plan_all(); !planned && builder.plan().refusals.empty()) {

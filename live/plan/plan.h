@@ -145,6 +145,13 @@ struct Fill {
   /// Mappings among these that are new, anonymous, private, and large.
   std::vector<Range> anonymous{};
 };
+/// A task and what it will make, or one thread, into a group of Plan::hierarchies[hierarchy].
+struct MoveToCgroup {
+  std::uint32_t tid = 0;
+  std::uint32_t hierarchy = 0;
+  std::string path;  // from the root of the hierarchy
+  bool is_thread = false;
+};
 /// An asynchronous I/O context (io_setup) with its ring where it was, filled from the image.
 struct MakeAioRing {
   Actor actor;
@@ -198,6 +205,13 @@ struct EndHelper {
 struct ForgetChildren {
   Actor actor;
 };
+/// A call that the thread was in is begun for what is left of its time, and interrupted: the kernel
+/// knows its rest then, as it did. Comes before SetThread of any thread of the process.
+struct BeginCall {
+  std::uint32_t tid = 0;
+  std::uint64_t number = 0;
+  std::array<std::uint64_t, 4> args{};
+};
 /// What a thread goes on with: the last thing before it is let go.
 struct SetThread {
   std::uint32_t pid = 0;
@@ -216,9 +230,10 @@ struct LetGo {
   std::vector<Process> processes;
 };
 
-using Step = std::variant<Calls, Load, OpenTerminal, MakeStandIn, EndStandIn, MakeTask, MakeThread,
-                          ClearMemory, Fill, MakeAioRing, MakeSegment, FillFile, CopyPayload,
-                          WriteProc, BecomeZombie, EndHelper, ForgetChildren, SetThread, LetGo>;
+using Step =
+    std::variant<Calls, Load, OpenTerminal, MakeStandIn, EndStandIn, MakeTask, MakeThread,
+                 MoveToCgroup, ClearMemory, Fill, MakeAioRing, MakeSegment, FillFile, CopyPayload,
+                 WriteProc, BecomeZombie, EndHelper, ForgetChildren, BeginCall, SetThread, LetGo>;
 
 /// What must be true of this machine; asked before the first step, all at once.
 struct FreePid {
@@ -230,10 +245,14 @@ struct FilePresent {
   bool has_size = false;
   std::uint64_t size = 0;
   std::vector<std::uint32_t> build_id;  // as the image has it
-  std::string hint;  // the option that overrides it
+  std::string hint;                     // the option that overrides it
 };
 /// Nothing at this path, or a socket that nobody listens on any more.
 struct SocketOrNothing {
+  std::string path;
+};
+struct CgroupPresent {
+  std::uint32_t hierarchy = 0;
   std::string path;
 };
 struct Capability {
@@ -241,7 +260,13 @@ struct Capability {
   unsigned or_else = 0;  // which does as well
   std::string why;       // "to choose the pids"
 };
-using Expectation = std::variant<FreePid, FilePresent, SocketOrNothing, Capability>;
+using Expectation = std::variant<FreePid, FilePresent, SocketOrNothing, CgroupPresent, Capability>;
+
+/// A cgroup hierarchy by the controllers that are mounted together: "name=x" for a named one, and
+/// one empty word for v2.
+struct Hierarchy {
+  std::vector<std::string> controllers;
+};
 
 struct Plan {
   std::vector<Data> data;
@@ -253,6 +278,7 @@ struct Plan {
   /// What will be different.
   std::vector<std::string> notes;
 
+  std::vector<Hierarchy> hierarchies;
   std::uint32_t root = 0;
   std::uint32_t base = 0;       // one more than the highest descriptor of any task
   std::uint64_t workbench = 0;  // free in every task's layout and in the restorer's

@@ -130,6 +130,12 @@ void print_step(std::ostream& out, const Plan& plan, const Step& step) {
             out << one.pid << (one.is_inherited ? " fill changed memory in " : " fill memory in ")
                 << one.ranges.size() << " ranges\n";
           },
+          [&](const MoveToCgroup& one) {
+            const auto& controllers = plan.hierarchies.at(one.hierarchy).controllers;
+            out << "restorer move " << one.tid << (one.is_thread ? " alone" : "") << " to cgroup "
+                << escaped(one.path) << " of "
+                << (controllers.empty() ? "" : escaped(controllers.front())) << '\n';
+          },
           [&](const MakeAioRing& one) {
             out << actor_text(one.actor) << " io_setup(" << one.requests << ") at "
                 << hex(one.start) << '\n';
@@ -159,6 +165,9 @@ void print_step(std::ostream& out, const Plan& plan, const Step& step) {
             out << one.pid << " end, reaped by " << actor_text(one.parent) << '\n';
           },
           [&](const ForgetChildren& one) { out << actor_text(one.actor) << " forget SIGCHLD\n"; },
+          [&](const BeginCall& one) {
+            out << one.tid << " begin system call " << one.number << " for the rest of its time\n";
+          },
           [&](const SetThread& one) {
             out << one.tid << " registers: ip " << hex(one.state.registers.ip) << ", sp "
                 << hex(one.state.registers.sp) << ", mask " << hex(one.mask) << '\n';

@@ -224,12 +224,13 @@ Result<void> plan_place(PlanBuilder& builder, const TaskImage& task, FilePlanner
 }
 
 Result<void> plan_threads(PlanBuilder& builder, const RestoreImage& image, const HostFacts& facts,
-                          const TaskImage& task) {
+                          const TaskImage& task, CgroupPlanner& cgroups) {
   SeccompPlanner seccomp(builder, image, facts, task);
   IMG_TRY(seccomp.install_common());
   for (const ThreadImage& thread : task.threads) {
     if (thread.tid != task.pid()) {
       builder.step(MakeThread{task.pid(), thread.tid});
+      cgroups.place_thread(task.pid(), thread.tid, thread.own().cg_set().value_or(0));
     }
   }
   for (const ThreadImage& thread : task.threads) {
@@ -264,43 +265,58 @@ Result<void> plan_waiting(PlanBuilder& builder, const HostFacts& facts, const Ta
   return {};
 }
 
-/// Whether one of these pending signals is not blocked.
-bool is_any_due(const schema::SignalQueueEntry* queue, std::uint64_t mask) {
-  const auto* signals = queue == nullptr ? nullptr : queue->signals();
-  for (std::uint32_t i = 0; signals != nullptr && i < signals->size(); ++i) {
-    const auto* bytes = signals->Get(i)->siginfo();
-    std::int32_t number = 0;
-    if (bytes != nullptr && bytes->size() >= sizeof number) {
-      std::memcpy(&number, bytes->data(), sizeof number);
-    }
-    if (number >= 1 && number <= 64 && (mask >> (number - 1) & 1) == 0) {
+namespace {
+
+// The call is to end by it: a handler that is about to run finds it failed with EINTR.
+bool is_signal_due(const TaskImage& task, const ThreadImage& thread) {
+  const std::uint64_t blocked = thread.own().blk_sigset().value_or(task.shared().blk_sigset());
+  for (int signal = 1; signal <= 64; ++signal) {
+    const bool is_blocked = (blocked >> (signal - 1) & 1) != 0;
+    if (!is_blocked && (is_pending(task.shared().signals_s(), signal) ||
+                        is_pending(thread.own().signals_p(), signal))) {
       return true;
     }
   }
   return false;
 }
 
+// The call that the thread was in: as it would have gone on.
+arch::Registers plan_call(PlanBuilder& builder, const TaskImage& task, const ThreadImage& thread,
+                          arch::Registers registers) {
+  if (arch::restart_of(registers) != arch::Restart::none) {
+    registers = arch::same_call_again(registers);
+  } else if (arch::was_recorded_interrupted(registers) && !is_signal_due(task, thread)) {
+    // What a restart block held is not in an image: but for what the call itself has left of its
+    // time, it is made again in full.
+    if (const auto rest = arch::rest_of_call(registers)) {
+      builder.step(BeginCall{thread.tid, rest->number, rest->args});
+      registers = arch::in_rest_of_call(registers);
+    } else {
+      registers = arch::same_call_again(registers);
+    }
+  }
+  registers.orig_ax = arch::kNoSystemCall;
+  return registers;
+}
+
+}  // namespace
+
 Result<void> plan_start(PlanBuilder& builder, const HostFacts& facts, const TaskImage& task) {
+  std::vector<SetThread> last;  // a call is begun where calls are made, which is gone then
   for (const ThreadImage& thread : task.threads) {
     SetThread step;
     step.pid = task.pid();
     step.tid = thread.tid;
     IMG_ASSIGN(step.state, arch::read_thread_info(*thread.core->thread_info(), facts.xsave));
-    arch::Registers& registers = step.state.registers;
+    step.state.registers = plan_call(builder, task, thread, step.state.registers);
     step.mask = thread.own().blk_sigset().value_or(task.shared().blk_sigset());
-    // What a restart block held is not in an image: the call is made again in full, if there is no
-    // signal that it is to end by.
-    const bool is_due = is_any_due(task.shared().signals_s(), step.mask) ||
-                        is_any_due(thread.own().signals_p(), step.mask);
-    if (arch::restart_of(registers) != arch::Restart::none ||
-        (!is_due && arch::was_recorded_interrupted(registers))) {
-      registers = arch::same_call_again(registers);
-    }
-    registers.orig_ax = arch::kNoSystemCall;
     if (const auto* rseq = thread.own().rseq_entry(); rseq != nullptr) {
       step.rseq = rseq->rseq_abi_pointer();
       step.rseq_cs = rseq->rseq_cs_pointer().value_or(0);
     }
+    last.push_back(std::move(step));
+  }
+  for (SetThread& step : last) {
     builder.step(std::move(step));
   }
   return {};

@@ -5,6 +5,7 @@
 
 #include "libimg/base/result.h"
 #include "live/plan/builder.h"
+#include "live/plan/cgroups.h"
 #include "live/plan/facts.h"
 #include "live/plan/file_planner.h"
 #include "live/plan/restore_image.h"
@@ -19,13 +20,14 @@ void plan_login(PlanBuilder& builder, const HostFacts& facts, const TaskImage& t
 /// Filters that all threads have come first, then the threads, which inherit them; then what
 /// each thread has that needs no memory of others.
 [[nodiscard]] Result<void> plan_threads(PlanBuilder& builder, const RestoreImage& image,
-                                        const HostFacts& facts, const TaskImage& task);
+                                        const HostFacts& facts, const TaskImage& task,
+                                        CgroupPlanner& cgroups);
 /// Signals, limits, personality: what a process has once.
 [[nodiscard]] Result<void> plan_process(PlanBuilder& builder, const HostFacts& facts,
                                         const TaskImage& task);
 /// Credentials, and what a change of them would have reset.
 [[nodiscard]] Result<void> plan_credentials(PlanBuilder& builder, const HostFacts& facts,
-                                            const TaskImage& task);
+                                            const PlanOptions& options, const TaskImage& task);
 /// What waits or counts down: pending signals, timers. Nothing may come after that takes long.
 [[nodiscard]] Result<void> plan_waiting(PlanBuilder& builder, const HostFacts& facts,
                                         const TaskImage& task);

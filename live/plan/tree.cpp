@@ -26,8 +26,13 @@ std::string number(std::uint32_t pid) {
 class TreePlanner {
  public:
   TreePlanner(PlanBuilder& builder, const RestoreImage& image, const HostFacts& facts,
-              const PlanOptions& options, Births& births)
-      : builder_(builder), image_(image), facts_(facts), options_(options), births_(births) {}
+              const PlanOptions& options, Births& births, CgroupPlanner& cgroups)
+      : builder_(builder),
+        image_(image),
+        facts_(facts),
+        options_(options),
+        births_(births),
+        cgroups_(cgroups) {}
 
   Result<std::vector<Actor>> plan() {
     IMG_TRY(check());
@@ -71,6 +76,7 @@ class TreePlanner {
   const HostFacts& facts_;
   const PlanOptions& options_;
   Births& births_;
+  CgroupPlanner& cgroups_;
   std::vector<Helper> helpers_;
   std::map<std::uint32_t, Actor> dead_leaders_;  // session: the helper that leads it
   std::set<Actor, ByTid> subreapers_;
@@ -133,6 +139,8 @@ void TreePlanner::make(const Process& process, Actor parent) {
     step.flags |= ids.fs != 0 && ids.fs == recorded->ids.fs ? CLONE_FS : 0;
   }
   builder_.step(step);
+  // Before it has children, who are born where it is.
+  cgroups_.place(process.pid, parent, cgroups_.set_of(process));
 }
 
 Result<void> TreePlanner::make_child(const Process& child, Actor parent, std::uint32_t session,
@@ -153,6 +161,7 @@ void TreePlanner::add_helper(Actor helper, Actor parent) {
   MakeTask step{parent, helper.tid, 0, true};
   builder_.step(step);
   births_.helper_born(helper, parent);
+  cgroups_.place(helper.tid, parent, 0);
   helpers_.push_back({helper, parent});
   if (helper.tid < kFirstNameless) {
     builder_.expect(FreePid{helper.tid});
@@ -272,8 +281,8 @@ void TreePlanner::end_helpers() {
 
 Result<std::vector<Actor>> plan_tree(PlanBuilder& builder, const RestoreImage& image,
                                      const HostFacts& facts, const PlanOptions& options,
-                                     Births& births) {
-  return TreePlanner(builder, image, facts, options, births).plan();
+                                     Births& births, CgroupPlanner& cgroups) {
+  return TreePlanner(builder, image, facts, options, births, cgroups).plan();
 }
 
 }  // namespace img::plan

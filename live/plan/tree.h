@@ -7,6 +7,7 @@
 
 #include "libimg/base/result.h"
 #include "live/plan/builder.h"
+#include "live/plan/cgroups.h"
 #include "live/plan/facts.h"
 #include "live/plan/restore_image.h"
 
@@ -24,6 +25,7 @@ class Births {
 /// and group. The tasks that have had a child of ours end: they are to forget its SIGCHLD.
 [[nodiscard]] Result<std::vector<Actor>> plan_tree(PlanBuilder& builder, const RestoreImage& image,
                                                    const HostFacts& facts,
-                                                   const PlanOptions& options, Births& births);
+                                                   const PlanOptions& options, Births& births,
+                                                   CgroupPlanner& cgroups);
 
 }  // namespace img::plan

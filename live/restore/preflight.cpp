@@ -17,6 +17,7 @@
 #include "libimg/base/text.h"
 #include "libimg/base/unique_fd.h"
 #include "live/procfs/proc_dir.h"
+#include "live/restore/cgroup_yard.h"
 
 namespace img::restore {
 namespace {
@@ -34,12 +35,13 @@ bool is_zombie(pid_t pid) {
 
 class Preflight {
  public:
-  Preflight(const plan::Credentials& ours, const PreflightOptions& options)
-      : ours_(ours), options_(options) {}
+  Preflight(const plan::Plan& plan, const plan::Credentials& ours, const PreflightOptions& options)
+      : ours_(ours), options_(options), yard_(plan.hierarchies) {}
 
   void ask(const plan::FreePid& expected);
   void ask(const plan::FilePresent& expected);
   void ask(const plan::SocketOrNothing& expected);
+  void ask(const plan::CgroupPresent& expected);
   void ask(const plan::Capability& expected);
   [[nodiscard]] std::vector<Error> take() { return std::move(reasons_); }
 
@@ -51,6 +53,7 @@ class Preflight {
 
   const plan::Credentials& ours_;
   const PreflightOptions& options_;
+  CgroupYard yard_;
   std::vector<Error> reasons_;
 };
 
@@ -131,6 +134,12 @@ void Preflight::ask(const plan::FilePresent& expected) {
   }
 }
 
+void Preflight::ask(const plan::CgroupPresent& expected) {
+  if (auto folder = yard_.open(expected.hierarchy, expected.path); !folder) {
+    reasons_.push_back(std::move(folder).error());
+  }
+}
+
 void Preflight::ask(const plan::SocketOrNothing& expected) {
   const std::string path = options_.root + expected.path;
   struct stat found {};
@@ -169,7 +178,7 @@ Ignored parse_ignored(const std::string& text) {
 
 std::vector<Error> preflight(const plan::Plan& plan, const plan::Credentials& ours,
                              const PreflightOptions& options) {
-  Preflight preflight(ours, options);
+  Preflight preflight(plan, ours, options);
   for (const plan::Expectation& expected : plan.expectations) {
     std::visit([&](const auto& one) { preflight.ask(one); }, expected);
   }

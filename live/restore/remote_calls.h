@@ -27,12 +27,13 @@ class RemoteCalls {
   [[nodiscard]] Result<std::int64_t> call(MadeTask& task, std::uint64_t number,
                                           std::initializer_list<std::uint64_t> args, int signal,
                                           Bytes data = {});
+  /// The stub on the workbench is this task's then, until another one makes calls.
+  [[nodiscard]] Result<trace::RemoteCall> begin(MadeTask& task, int signal) const;
   /// Where `data` of call() lies in the task.
   [[nodiscard]] std::uint64_t data_address() const { return bench().data(); }
   [[nodiscard]] trace::Workbench bench() const { return {plan_.workbench}; }
 
  private:
-  [[nodiscard]] Result<trace::RemoteCall> begin(MadeTask& task, int signal) const;
   [[nodiscard]] Result<void> flush(MadeTask& task, trace::RemoteCall& remote);
   [[nodiscard]] Result<void> check(const MadeTask& task);
   [[nodiscard]] bool add(const plan::Call& call);

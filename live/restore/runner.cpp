@@ -22,6 +22,7 @@
 #include "live/restore/aio_ring.h"
 #include "live/restore/contents.h"
 #include "live/restore/stand_in.h"
+#include "live/restore/task_error.h"
 
 namespace img::restore {
 namespace {
@@ -32,19 +33,6 @@ constexpr useconds_t kPause = 1000;
 constexpr std::uint64_t kUserEnd = 0x7fff'ffff'f000;
 constexpr std::uint64_t kThreadFlags =
     CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM;
-constexpr std::uint64_t kRseqSection = 8;  // offset of rseq_cs in struct rseq
-constexpr std::uint64_t kNameBytes = 16;
-
-std::string task_name(std::uint32_t id) {
-  return "task " + std::to_string(id);
-}
-
-Result<void> must_succeed(std::int64_t result, std::uint32_t id, const char* what) {
-  if (result < 0) {
-    return fail(sys_error(static_cast<int>(-result), task_name(id), what));
-  }
-  return {};
-}
 
 // All that is not the workbench.
 arch::CallRecord unmap(std::uint64_t start, std::uint64_t end) {
@@ -173,6 +161,11 @@ Result<void> Runner::step(const plan::Fill& fill) {
   return fill_memory(image_, fill, {*task->memory, window ? &*window : nullptr, options_.copied});
 }
 
+Result<void> Runner::step(const plan::MoveToCgroup& move) {
+  IMG_ASSIGN(const MadeTask* task, tasks_.find(move.tid));
+  return yard_.move(move, task->tid);
+}
+
 Result<void> Runner::step(const plan::MakeAioRing& make) {
   IMG_ASSIGN(MadeTask * task, tasks_.find(make.actor.tid));
   return make_aio_ring(make, image_, remote_, *task, signal_of(*task));
@@ -260,133 +253,6 @@ Result<void> Runner::step(const plan::WriteProc& write) {
                             static_cast<ssize_t>(write.text.size());
   if (!written && write.on_failure == plan::OnFailure::stop) {
     return fail(sys_error(errno, path, "write " + write.text));
-  }
-  return {};
-}
-
-Result<void> Runner::end_task(std::uint32_t id, std::uint64_t call, std::uint64_t arg) {
-  IMG_ASSIGN(MadeTask * task, tasks_.find(id));
-  IMG_ASSIGN(arch::Registers registers, task->tracee.registers());
-  registers = arch::start_single(registers, plan_.workbench, call, {arg});
-  IMG_TRY(task->tracee.set_registers(registers));
-  IMG_TRY(task->tracee.set_signal_mask(0));
-  task->tracee.drop_signal();
-  task->tracee.release();
-  tasks_.forget(id);
-  return {};
-}
-
-Result<void> Runner::wait_in(plan::Actor parent, pid_t pid, bool reap) {
-  IMG_ASSIGN(MadeTask * task, tasks_.find(parent.tid));
-  const std::uint64_t how = WEXITED | (reap ? 0 : WNOWAIT) | __WALL;
-  IMG_ASSIGN(const std::int64_t result,
-             remote_.call(*task, SYS_waitid, {P_PID, static_cast<std::uint64_t>(pid), 0, how, 0},
-                          signal_of(*task)));
-  return must_succeed(result, static_cast<std::uint32_t>(pid), "wait for its end");
-}
-
-Result<void> Runner::step(const plan::EndHelper& helper) {
-  IMG_ASSIGN(const MadeTask* task, tasks_.find(helper.pid));
-  const pid_t pid = task->pid;
-  IMG_TRY(end_task(helper.pid, SYS_exit_group, 0));
-  return wait_in(helper.parent, pid, true);
-}
-
-Result<void> Runner::step(const plan::BecomeZombie& zombie) {
-  IMG_ASSIGN(MadeTask * task, tasks_.find(zombie.pid));
-  const pid_t pid = task->pid;
-  std::array<std::byte, kNameBytes> name{};
-  std::memcpy(name.data(), zombie.name.data(), std::min(zombie.name.size(), name.size() - 1));
-  IMG_ASSIGN(const std::int64_t named,
-             remote_.call(*task, SYS_prctl, {PR_SET_NAME, remote_.data_address(), 0, 0, 0},
-                          signal_of(*task), name));
-  IMG_TRY(must_succeed(named, zombie.pid, "name it"));
-  const rlimit no_core{0, 0};
-  if (::prlimit(pid, RLIMIT_CORE, &no_core, nullptr) < 0) {
-    return fail(sys_error(errno, task_name(zombie.pid), "forbid a core dump"));
-  }
-  const int signal = static_cast<int>(zombie.exit_code & 0x7f);
-  if (signal != 0) {
-    // We may ignore it, and it was born like us. The one that cannot be set needs it least.
-    const std::array<std::byte, 32> by_default{};
-    IMG_TRY(remote_.call(*task, SYS_rt_sigaction,
-                         {static_cast<std::uint64_t>(signal), remote_.data_address(), 0, 8},
-                         signal_of(*task), by_default));
-    ::kill(pid, signal);  // waits until the task is let go
-    IMG_TRY(end_task(zombie.pid, SYS_pause, 0));
-  } else {
-    IMG_TRY(end_task(zombie.pid, SYS_exit_group, zombie.exit_code >> 8 & 0xff));
-  }
-  return wait_in(zombie.parent, pid, false);
-}
-
-Result<void> Runner::step(const plan::ForgetChildren& forget) {
-  struct {
-    std::uint64_t set = std::uint64_t{1} << (SIGCHLD - 1);
-    std::array<std::uint64_t, 2> no_time{};
-  } block;
-  IMG_ASSIGN(MadeTask * task, tasks_.find(forget.actor.tid));
-  const std::uint64_t at = remote_.data_address();
-  IMG_ASSIGN(const std::int64_t result,
-             remote_.call(*task, SYS_rt_sigtimedwait, {at, 0, at + 8, 8}, signal_of(*task),
-                          std::as_bytes(std::span(&block, 1))));
-  return result == -EAGAIN ? Result<void>() : must_succeed(result, task->id, "forget SIGCHLD");
-}
-
-Result<void> Runner::step(const plan::SetThread& thread) {
-  IMG_ASSIGN(MadeTask * task, tasks_.find(thread.tid));
-  if (task->has_bench) {
-    IMG_ASSIGN(const arch::Registers now, task->tracee.registers());
-    IMG_TRY(
-        task->tracee.run_one_call(arch::start_single(now, plan_.workbench, SYS_munmap,
-                                                     {plan_.workbench, trace::Workbench::kBytes}),
-                                  trace::Clock::now() + kStopTime));
-    for (MadeTask* other : tasks_.threads(task->pid)) {
-      other->has_bench = false;
-    }
-  }
-  if (thread.rseq_cs != 0) {
-    IMG_TRY(task->memory->overwrite(thread.rseq + kRseqSection,
-                                    std::as_bytes(std::span(&thread.rseq_cs, 1))));
-  }
-  IMG_TRY(task->tracee.set_xstate(thread.state.xstate));
-  IMG_TRY(task->tracee.set_signal_mask(thread.mask));
-  IMG_TRY(task->tracee.set_registers(thread.state.registers));
-  task->tracee.drop_signal();
-  return {};
-}
-
-Result<void> Runner::release(const plan::LetGo::Process& process) {
-  IMG_ASSIGN(MadeTask * leader, tasks_.find(process.pid));
-  const pid_t pid = leader->pid;
-  if (process.stop_signal != 0 && ::kill(pid, process.stop_signal) < 0) {
-    return fail(sys_error(errno, task_name(process.pid), "stop it"));
-  }
-  for (MadeTask* thread : tasks_.threads(pid)) {
-    thread->tracee.release();
-    tasks_.forget(thread->id);
-  }
-  const trace::Deadline deadline = trace::Clock::now() + kStopTime;
-  while (process.stop_signal != 0) {
-    IMG_ASSIGN(const auto dir, procfs::ProcDir::open(pid));
-    IMG_ASSIGN(const procfs::Stat stat, dir.stat());
-    if (stat.is_stopped() || stat.is_zombie()) {
-      return {};
-    }
-    if (trace::Clock::now() > deadline) {
-      return fail(Fault::limit, task_name(process.pid), "stop it", "it did not stop in time");
-    }
-    ::usleep(100);
-  }
-  return {};
-}
-
-Result<void> Runner::step(const plan::LetGo& go) {
-  if (!guardian_.is_watching()) {
-    IMG_TRY(guardian_.watch(tasks_.processes()));
-  }
-  for (const plan::LetGo::Process& process : go.processes) {
-    IMG_TRY(release(process));
   }
   return {};
 }

@@ -12,6 +12,7 @@
 #include "libimg/base/result.h"
 #include "libimg/model/record.h"
 #include "live/plan/plan.h"
+#include "live/restore/cgroup_yard.h"
 #include "live/restore/guardian.h"
 #include "live/restore/local_calls.h"
 #include "live/restore/remote_calls.h"
@@ -37,7 +38,8 @@ class Runner {
         options_(std::move(options)),
         results_(plan.slots),
         local_(plan, results_),
-        remote_(plan, results_) {}
+        remote_(plan, results_),
+        yard_(plan.hierarchies) {}
 
   /// The pid of the root, which runs.
   [[nodiscard]] Result<pid_t> run();
@@ -53,6 +55,7 @@ class Runner {
   [[nodiscard]] Result<void> step(const plan::MakeThread& make);
   [[nodiscard]] Result<void> step(const plan::ClearMemory& clear);
   [[nodiscard]] Result<void> step(const plan::Fill& fill);
+  [[nodiscard]] Result<void> step(const plan::MoveToCgroup& move);
   [[nodiscard]] Result<void> step(const plan::MakeAioRing& make);
   [[nodiscard]] Result<void> step(const plan::MakeSegment& make);
   [[nodiscard]] Result<void> step(const plan::FillFile& fill);
@@ -61,6 +64,7 @@ class Runner {
   [[nodiscard]] Result<void> step(const plan::BecomeZombie& zombie);
   [[nodiscard]] Result<void> step(const plan::EndHelper& helper);
   [[nodiscard]] Result<void> step(const plan::ForgetChildren& forget);
+  [[nodiscard]] Result<void> step(const plan::BeginCall& begin);
   [[nodiscard]] Result<void> step(const plan::SetThread& thread);
   [[nodiscard]] Result<void> step(const plan::LetGo& go);
 
@@ -83,6 +87,7 @@ class Runner {
   std::vector<std::int64_t> results_;
   LocalCalls local_;
   RemoteCalls remote_;
+  CgroupYard yard_;
   Guardian guardian_;
   TaskTable tasks_;
   pid_t root_ = -1;

@@ -22,7 +22,8 @@ struct MadeTask {
   pid_t pid = 0;
   trace::Tracee tracee;
   std::shared_ptr<trace::RemoteMemory> memory;
-  bool has_bench = true;  // cleared when its process has nothing of ours any more
+  bool has_bench = true;      // cleared when its process has nothing of ours any more
+  bool is_past_call = false;  // the call of a plan::BeginCall is over already
 };
 
 class TaskTable {

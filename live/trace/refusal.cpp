@@ -11,6 +11,7 @@
 
 #include "libimg/base/text.h"
 #include "live/procfs/lists.h"
+#include "live/state/state.h"
 
 namespace img::trace {
 namespace {
@@ -34,11 +35,11 @@ class Review {
 
   std::vector<Error> run() {
     if (stat_.is_kernel_thread()) {
-      against("it is a kernel thread");
+      against(state::Piece::kernel_thread);
       return std::move(found_);
     }
     if (stat_.pid == ::getpid()) {
-      against("it is this program itself", "start it outside the tree");
+      against(state::Piece::dumper_itself, {}, "start it outside the tree");
     }
     threads();
     word_size();
@@ -47,9 +48,8 @@ class Review {
   }
 
  private:
-  void against(std::string why, std::string hint = {}) {
-    found_.push_back(
-        make_error(Fault::unsupported, name_of(stat_), "", std::move(why), std::move(hint)));
+  void against(state::Piece piece, std::string detail = {}, std::string hint = {}) {
+    found_.push_back(state::refusal(piece, name_of(stat_), std::move(detail), std::move(hint)));
   }
 
   void threads() {
@@ -58,7 +58,7 @@ class Review {
       return;
     }
     if (stat_.is_zombie() && tids->size() > 1) {
-      against("its main thread has ended while others go on");
+      against(state::Piece::dead_leader);
     }
     for (const std::int32_t tid : *tids) {
       const auto thread = procfs::ProcDir::open_thread(stat_.pid, tid);
@@ -72,7 +72,8 @@ class Review {
       const auto status = thread->status();
       // Ours where the kernel has seized it for us, as the child of a task that is being frozen.
       if (status && status->tracer != 0 && status->tracer != ::gettid()) {
-        against("task " + std::to_string(tid) + " is traced by process " +
+        against(state::Piece::traced,
+                "task " + std::to_string(tid) + " is traced by process " +
                     std::to_string(status->tracer),
                 "end that tracer, a debugger or strace");
         return;
@@ -90,7 +91,7 @@ class Review {
     const auto auxv = procfs::parse_auxv(as_bytes(*bytes));
     if (!auxv || std::any_of(auxv->begin(), auxv->end(),
                              [](const auto& one) { return one.type > kLargestAuxType; })) {
-      against("it is a 32-bit process");
+      against(state::Piece::word_size);
     }
   }
 
@@ -101,7 +102,7 @@ class Review {
       uses_io_uring_ = target && *target == kIoUring;
     }
     if (uses_io_uring_) {
-      against("it uses io_uring, whose requests in the kernel cannot be read");
+      against(state::Piece::io_uring);
     }
   }
 
@@ -160,9 +161,9 @@ std::vector<Error> shared_address_spaces(std::vector<pid_t> pids) {
     const auto shared = share_memory(pids[i - 1], pids[i]);
     if (shared && *shared) {
       const auto [first, second] = std::minmax(pids[i - 1], pids[i]);
-      found.push_back(make_error(Fault::unsupported, "process " + std::to_string(second), "",
-                                 "it shares its memory with process " + std::to_string(first) +
-                                     " without being a thread of it"));
+      found.push_back(state::refusal(state::Piece::shared_memory_space,
+                                     "process " + std::to_string(second),
+                                     "it shares its memory with process " + std::to_string(first)));
     }
   }
   return found;

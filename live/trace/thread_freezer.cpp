@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "libimg/base/text.h"
+#include "live/state/state.h"
 
 namespace img::trace {
 namespace {
@@ -25,8 +26,7 @@ bool has_dead_leader(const FrozenProcess& process) {
 }
 
 Error dead_leader(const FrozenProcess& process) {
-  return make_error(Fault::unsupported, name_of(process.stat), "",
-                    "its main thread has ended while others go on");
+  return state::refusal(state::Piece::dead_leader, name_of(process.stat));
 }
 
 // A task that is ending refuses as one that is forbidden does.

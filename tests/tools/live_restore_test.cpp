@@ -53,6 +53,7 @@ TEST_F(LiveRestore, NonsenseIsUsage) {
   EXPECT_EQ(restore({"-D", dump("single"), "--memory", "some"}).exit, 2);
   EXPECT_THAT(restore({"-D", dump("single"), "--memory", "lazy"}).err,
               HasSubstr("not in this version"));
+  EXPECT_THAT(restore({"-D", dump("single"), "--cgroup", "/proc"}).err, HasSubstr("not a cgroup"));
 }
 
 TEST_F(LiveRestore, AStoreIsPlannedAsItsDirectory) {

@@ -5,6 +5,7 @@
 #include <sys/user.h>
 
 #include <cerrno>
+#include <ctime>
 
 namespace img::arch {
 namespace {
@@ -102,6 +103,48 @@ Registers same_call_again(const Registers& stopped) {
   out.ip -= kSyscallInstructionBytes;
   out.orig_ax = kNoSystemCall;
   return out;
+}
+
+std::optional<RestOfCall> rest_of_call(const Registers& recorded) {
+  const Registers& r = recorded;
+  if (r.orig_ax == SYS_nanosleep && r.si != 0 && r.si != r.di) {
+    return RestOfCall{SYS_nanosleep, {r.si, r.si}};
+  }
+  if (r.orig_ax == SYS_clock_nanosleep && (r.si & TIMER_ABSTIME) == 0 && r.r10 != 0 &&
+      r.r10 != r.dx) {
+    return RestOfCall{SYS_clock_nanosleep, {r.di, 0, r.r10, r.r10}};
+  }
+  return std::nullopt;
+}
+
+Registers in_rest_of_call(const Registers& recorded) {
+  Registers out = same_call_again(recorded);
+  out.ax = SYS_restart_syscall;
+  return out;
+}
+
+Registers after_call(const Registers& going_on) {
+  Registers out = going_on;
+  out.ip += kSyscallInstructionBytes;
+  out.ax = 0;
+  return out;
+}
+
+std::uint64_t first_number(std::uint64_t number, Bytes code) {
+  constexpr std::byte kMoveToAx{0xb8};
+  constexpr std::size_t kMoveBytes = 1 + sizeof(std::uint32_t);
+  if (number != SYS_restart_syscall || code.size() < kMoveBytes + kSyscallInstructionBytes) {
+    return number;
+  }
+  for (std::size_t at = code.size() - kSyscallInstructionBytes - kMoveBytes + 1; at-- > 0;) {
+    const auto moved = load<std::uint32_t>(code.data() + at + 1);
+    const bool is_known = moved == SYS_nanosleep || moved == SYS_clock_nanosleep ||
+                          moved == SYS_futex || moved == SYS_poll;
+    if (code[at] == kMoveToAx && is_known) {
+      return moved;
+    }
+  }
+  return number;
 }
 
 }  // namespace img::arch

@@ -7,7 +7,10 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string_view>
+
+#include "libimg/base/bytes.h"
 
 namespace img::arch {
 
@@ -57,5 +60,21 @@ enum class Restart {
 [[nodiscard]] bool was_recorded_interrupted(const Registers& recorded);
 /// The registers with which the call that was left is made once more.
 [[nodiscard]] Registers same_call_again(const Registers& stopped);
+
+/// A sleep whose request is not where the kernel has written what is left of it: the same call for
+/// that, of one that was recorded interrupted.
+struct RestOfCall {
+  std::uint64_t number = 0;
+  std::array<std::uint64_t, 4> args{};
+};
+[[nodiscard]] std::optional<RestOfCall> rest_of_call(const Registers& recorded);
+/// The registers with which a task goes on in a call that its kernel remembers.
+[[nodiscard]] Registers in_rest_of_call(const Registers& recorded);
+/// The registers of a task that was to go on in a call, had the call ended with success.
+[[nodiscard]] Registers after_call(const Registers& going_on);
+/// A call that was interrupted twice has the number of restart_syscall. The number that it was
+/// first made with, from the `code` in front of the instruction pointer; the other if not found.
+[[nodiscard]] std::uint64_t first_number(std::uint64_t number, Bytes code);
+inline constexpr std::size_t kCodeInFront = 16;
 
 }  // namespace img::arch
