@@ -12,16 +12,24 @@
 namespace img::live_test {
 namespace {
 
-[[noreturn]] void become(const std::string& path, const std::vector<std::string>& args, int page) {
+[[noreturn]] void become(const std::string& path, const std::vector<std::string>& args, int page,
+                         bool has_session) {
   // No descriptor of the test but the page; the victim dies with its test.
   prctl(PR_SET_PDEATHSIG, SIGKILL);
-  setpgid(0, 0);
+  if (has_session) {
+    setsid();
+  } else {
+    setpgid(0, 0);
+  }
   dup2(page, victim::kPageFd);
   fcntl(victim::kPageFd, F_SETFD, 0);  // it may have been 3 all along
   close_range(victim::kPageFd + 1, ~0U, 0);
   const int none = open("/dev/null", O_RDWR);
   dup2(none, 0);
   dup2(none, 1);
+  if (has_session) {
+    dup2(none, 2);
+  }
   close(none);
   std::vector<char*> argv = {const_cast<char*>(path.c_str())};
   for (const std::string& one : args) {
@@ -34,15 +42,18 @@ namespace {
 
 }  // namespace
 
-VictimProcess::VictimProcess(const std::string& name, const std::vector<std::string>& args) {
-  const int page = memfd_create("victim", MFD_CLOEXEC);
+VictimProcess::VictimProcess(const std::string& name, const std::vector<std::string>& args,
+                             const std::string& page_file) {
+  const bool can_return = !page_file.empty();
+  const int page = can_return ? open(page_file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600)
+                              : memfd_create("victim", MFD_CLOEXEC);
   EXPECT_EQ(ftruncate(page, 4096), 0);
   void* at = mmap(nullptr, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, page, 0);
   EXPECT_NE(at, MAP_FAILED);
   page_ = static_cast<victim::Page*>(at);
   pid_ = fork();
   if (pid_ == 0) {
-    become(STASIS_VICTIMS "/victim_" + name, args, page);
+    become(STASIS_VICTIMS "/victim_" + name, args, page, can_return);
   }
   close(page);
   EXPECT_TRUE(eventually([&] { return page_->ready.load() != 0; })) << name << " is not ready";
@@ -54,7 +65,11 @@ VictimProcess::~VictimProcess() {
     kill(pid_, SIGKILL);
     kill(-pid_, SIGKILL);  // its children, in the group it has made
     waitpid(pid_, nullptr, 0);
-    static_cast<void>(eventually([&] { return kill(-pid_, 0) != 0; }));
+    static_cast<void>(eventually([&] {
+      while (waitpid(-pid_, nullptr, WNOHANG) > 0) {  // those that have come to us
+      }
+      return kill(-pid_, 0) != 0;
+    }));
   }
   munmap(page_, 4096);
 }

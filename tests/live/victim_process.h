@@ -15,8 +15,10 @@ namespace img::live_test {
 
 class VictimProcess {
  public:
-  /// Starts victim `name` and waits until it is ready.
-  explicit VictimProcess(const std::string& name, const std::vector<std::string>& args = {});
+  /// Starts victim `name` and waits until it is ready. With `page_file`, which is made, it has a
+  /// session of its own and can be restored: its page is the same file then.
+  explicit VictimProcess(const std::string& name, const std::vector<std::string>& args = {},
+                         const std::string& page_file = {});
   VictimProcess(const VictimProcess&) = delete;
   VictimProcess& operator=(const VictimProcess&) = delete;
   ~VictimProcess();

@@ -6,6 +6,7 @@
 #include <sys/user.h>
 
 #include <cerrno>
+#include <ctime>
 #include <set>
 
 #include "libimg/base/bytes.h"
@@ -77,6 +78,56 @@ TEST(Registers, ARecordedInterruptionIsKnown) {
   EXPECT_TRUE(was_recorded_interrupted(stopped_in(SYS_epoll_wait, -EINTR)));
   EXPECT_FALSE(was_recorded_interrupted(stopped_in(SYS_poll, 1)));
   EXPECT_FALSE(was_recorded_interrupted(stopped_in(SYS_close, -EINTR)));
+}
+
+TEST(Registers, ASleepHasARestWhereTheKernelHasWrittenIt) {
+  Registers sleep;
+  sleep.orig_ax = SYS_nanosleep;
+  sleep.di = 0x1000;
+  EXPECT_FALSE(rest_of_call(sleep).has_value());  // nowhere
+  sleep.si = 0x1000;
+  EXPECT_FALSE(rest_of_call(sleep).has_value());  // where the call finds it
+  sleep.si = 0x2000;
+  ASSERT_TRUE(rest_of_call(sleep).has_value());
+  EXPECT_EQ(rest_of_call(sleep)->args, (std::array<std::uint64_t, 4>{0x2000, 0x2000, 0, 0}));
+
+  Registers clock;
+  clock.orig_ax = SYS_clock_nanosleep;
+  clock.di = 7;
+  clock.dx = 0x1000;
+  clock.r10 = 0x2000;
+  ASSERT_TRUE(rest_of_call(clock).has_value());
+  EXPECT_EQ(rest_of_call(clock)->args, (std::array<std::uint64_t, 4>{7, 0, 0x2000, 0x2000}));
+  clock.si = TIMER_ABSTIME;
+  EXPECT_FALSE(rest_of_call(clock).has_value());
+  Registers other;
+  other.orig_ax = SYS_read;
+  other.si = 0x3000;
+  EXPECT_FALSE(rest_of_call(other).has_value());
+}
+
+TEST(Registers, TheRestOfACallIsLeftBehindIt) {
+  Registers recorded;
+  recorded.ip = 0x402;
+  recorded.orig_ax = SYS_nanosleep;
+  recorded.ax = static_cast<std::uint64_t>(-EINTR);
+  const Registers going_on = in_rest_of_call(recorded);
+  EXPECT_EQ(going_on.ip, 0x400U);
+  EXPECT_EQ(going_on.ax, static_cast<std::uint64_t>(SYS_restart_syscall));
+  EXPECT_EQ(after_call(going_on).ip, 0x402U);
+  EXPECT_EQ(after_call(going_on).ax, 0U);
+}
+
+TEST(Registers, TheNumberOfACallThatWasRestartedIsInTheCode) {
+  const auto found = [](std::vector<std::uint8_t> code) {
+    return first_number(SYS_restart_syscall, std::as_bytes(std::span(code)));
+  };
+  // mov $230, %eax; syscall, and with something in between
+  EXPECT_EQ(found({0x90, 0xb8, 230, 0, 0, 0, 0x0f, 0x05}), std::uint64_t{SYS_clock_nanosleep});
+  EXPECT_EQ(found({0xb8, 35, 0, 0, 0, 0x31, 0xf6, 0x0f, 0x05}), std::uint64_t{SYS_nanosleep});
+  EXPECT_EQ(found({0xb8, 1, 0, 0, 0, 0x0f, 0x05}), std::uint64_t{SYS_restart_syscall});
+  EXPECT_EQ(found({0x0f, 0x05}), std::uint64_t{SYS_restart_syscall});
+  EXPECT_EQ(first_number(SYS_read, {}), std::uint64_t{SYS_read});
 }
 
 }  // namespace

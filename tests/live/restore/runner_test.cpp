@@ -150,7 +150,8 @@ TEST_F(RunnerTest, ATaskRunsItsProgram) {
 }
 
 TEST_F(RunnerTest, AZombieHasItsStatusAndName) {
-  for (const std::uint32_t status : {std::uint32_t{SIGSEGV}, std::uint32_t{3} << 8}) {
+  for (const std::uint32_t status :
+       {std::uint32_t{SIGSEGV}, std::uint32_t{SIGKILL}, std::uint32_t{3} << 8}) {
     builder_ = plan::PlanBuilder(16);
     builder_.plan().workbench = 0x10'0000;
     make_root();
