@@ -2,12 +2,14 @@
 #include <sys/mman.h>
 
 #include <algorithm>
+#include <optional>
 
 #include "libimg/base/units.h"
 #include "libimg/model/address_space.h"
 #include "live/plan/memory.h"
 #include "live/plan/vdso.h"
 #include "live/plan/vma.h"
+#include "live/state/state.h"
 
 namespace img::plan {
 namespace {
@@ -18,20 +20,15 @@ constexpr std::uint64_t kPage = 4096;
 constexpr std::uint64_t kUserEnd = 0x7fff'ffff'f000;
 constexpr std::uint64_t kWorkbenchBytes = 512 << 10;
 
-Result<void> unsupported(const TaskImage& task, const VmaEntry& vma, const char* what) {
-  return fail(Fault::unsupported, "process " + std::to_string(task.pid()),
-              "mapping " + text_of(vma), what);
-}
-
-// What is refused, by kind; empty: nothing.
-const char* refused_kind(const VmaEntry& vma) {
+// What is refused, by kind; none: nothing.
+std::optional<state::Piece> refused_kind(const VmaEntry& vma) {
   if (has(vma, kVmaSysvIpc)) {
-    return "System V shared memory is not restored yet";
+    return state::Piece::sysv_shared_memory;
   }
   if (has(vma, kVmaShadowStack)) {
-    return "shadow stacks are not restored";
+    return state::Piece::shadow_stack;
   }
-  return nullptr;
+  return std::nullopt;
 }
 
 }  // namespace
@@ -50,8 +47,9 @@ Result<void> MemoryPlanner::check_mappings(const TaskImage& task) {
       return fail(Fault::corrupt, name_of(task), "mapping " + text_of(*vma),
                   "impossible here, or over another one");
     }
-    if (const char* reason = refused_kind(*vma); reason != nullptr) {
-      builder_.refuse(unsupported(task, *vma, reason).error());
+    if (const auto piece = refused_kind(*vma)) {
+      builder_.refuse(state::refusal(*piece, "process " + std::to_string(task.pid()),
+                                     "mapping " + text_of(*vma)));
     }
     if (!has(*vma, kVmaGuard)) {
       last = vma->end();

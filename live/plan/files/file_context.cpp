@@ -9,6 +9,7 @@
 
 #include "libimg/base/text.h"
 #include "live/plan/files/image_files.h"
+#include "live/state/state.h"
 
 namespace img::plan {
 
@@ -65,8 +66,7 @@ Result<Slot> FileContext::slot_of(std::uint32_t id, FdTypes type) {
   }
   const auto kind = kinds_.find(type);
   if (kind == kinds_.end()) {
-    return fail(Fault::unsupported, name_of(*file), "cannot be restored",
-                "live-restore does not know this kind");
+    return fail(state::refusal(state::Piece::file_kind, name_of(*file)));
   }
   if (depth_ >= kDeepest) {
     return fail(Fault::corrupt, "files.img", "file " + std::to_string(id),

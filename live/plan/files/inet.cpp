@@ -9,6 +9,7 @@
 #include <cstring>
 
 #include "live/plan/files/sockets.h"
+#include "live/state/state.h"
 
 namespace img::plan {
 namespace {
@@ -68,9 +69,9 @@ class Inet final : public KindPlanner {
     }
     if (entry.type() == SOCK_STREAM && entry.state() != kTcpListen &&
         (entry.dst_port() != 0 || entry.state() == kTcpEstablished)) {
-      return fail(Fault::unsupported, name_of(entry), "is a connection",
-                  "established TCP is not restored in this version",
-                  "--inherit-fd N:socket:[" + std::to_string(entry.ino()) + "] gives it another");
+      return fail(state::refusal(
+          state::Piece::tcp_connected, name_of(entry), {},
+          "--inherit-fd N:socket:[" + std::to_string(entry.ino()) + "] gives it another"));
     }
     return {};
   }

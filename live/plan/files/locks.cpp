@@ -6,6 +6,7 @@
 #include <sys/syscall.h>
 
 #include "libimg/model/each_record.h"
+#include "live/state/state.h"
 #include "schema/locks_generated.h"
 
 namespace img::plan {
@@ -56,8 +57,8 @@ Result<void> FileLocks::complete(PlanBuilder& builder, Actor actor) const {
       const int command = lock.kind == kPosix ? F_SETLK : kSetDescriptionLock;
       builder.call(actor, SYS_fcntl, {lock.fd, command, builder.object(range)}, what);
     } else {
-      return fail(Fault::unsupported, what, "is of kind " + std::to_string(lock.kind),
-                  "live-restore knows POSIX, flock, OFD locks and leases");
+      return fail(
+          state::refusal(state::Piece::lock_unknown, what, "kind " + std::to_string(lock.kind)));
     }
   }
   return {};

@@ -8,6 +8,7 @@
 #include <array>
 
 #include "live/plan/files/image_files.h"
+#include "live/state/state.h"
 #include "schema/namespaces_generated.h"
 
 namespace img::plan {
@@ -39,9 +40,9 @@ class Namespaces final : public KindPlanner {
             std::string("open ") + one.path));
       }
     }
-    return fail(Fault::unsupported, "namespace file " + std::to_string(file.id),
-                "is of type " + std::to_string(entry.ns_cflag()),
-                "live-restore knows no such namespace");
+    return fail(state::refusal(state::Piece::namespace_foreign,
+                               "namespace file " + std::to_string(file.id),
+                               "type " + std::to_string(entry.ns_cflag())));
   }
 };
 

@@ -10,6 +10,7 @@
 #include "libimg/model/each_record.h"
 #include "live/plan/files/image_files.h"
 #include "live/plan/files/terminal_settings.h"
+#include "live/state/state.h"
 
 namespace img::plan {
 namespace {
@@ -232,8 +233,8 @@ class Terminals final : public KindPlanner {
   static Result<Slot> take_own_terminal(FileContext& context, const std::string& path,
                                         const TtyFileEntry& entry) {
     if (!context.options.shell_job) {
-      return fail(Fault::unsupported, path, "is a terminal whose other end is outside the tree",
-                  "it is not in the image", "--shell-job takes live-restore's own terminal");
+      return fail(state::refusal(state::Piece::terminal_foreign, path, {},
+                                 "--shell-job takes live-restore's own terminal"));
     }
     if (context.options.terminal < 0) {
       return fail(Fault::missing, path, "is the terminal of a shell job",

@@ -10,6 +10,7 @@
 
 #include "live/plan/files/unix_names.h"
 #include "live/plan/files/unix_queues.h"
+#include "live/state/state.h"
 
 namespace img::plan {
 namespace {
@@ -198,9 +199,9 @@ class UnixSockets final : public KindPlanner {
   /// A connection whose other end has been closed: what it had sent may still be queued.
   Result<void> make_half(FileContext& context, const UnixSkEntry& entry) {
     if (entry.peer() != 0) {
-      return fail(Fault::unsupported, label(entry), "is connected to a process outside the tree",
-                  "its other end is not in the image",
-                  "--inherit-fd N:socket:[" + std::to_string(entry.ino()) + "] gives it another");
+      return fail(state::refusal(
+          state::Piece::unix_outside, label(entry), {},
+          "--inherit-fd N:socket:[" + std::to_string(entry.ino()) + "] gives it another"));
     }
     if (const UnixSkEntry* listener = listener_of(entry); listener != nullptr) {
       return make_accepted(context, entry, *listener);
