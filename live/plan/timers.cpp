@@ -22,8 +22,8 @@ void plan_interval(PlanBuilder& builder, const TaskImage& task, int which,
   const std::uint64_t interval = std::min(from.iusec(), kMicroseconds - 1);
   std::array<std::uint64_t, 4> value{from.isec(), interval, from.vsec(),
                                      std::min(from.vusec(), kMicroseconds - 1)};
-  // It has run out and its signal is pending: the kernel starts it again when that is taken.
-  if (which == ITIMER_REAL && (value[2] | value[3]) == 0) {
+  // It has run out, or is about to: the kernel starts it again, of our own time at the next tick.
+  if ((value[2] | value[3]) == 0) {
     value[2] = value[0];
     value[3] = value[1];
   }
