@@ -46,11 +46,7 @@ TEST(OpenFiles, AThousandEventfdsAreAThousandFiles) {
     for (int i = 0; i < 1000; ++i) {
       ::eventfd(1, 0);
     }
-    if (::fork() == 0) {
-      for (;;) {
-        ::pause();
-      }
-    }
+    start_child();
   });
   const Collected collected(opener.pid());
   EXPECT_EQ(collected.messages(Kind::files).size(), 1001U);
@@ -153,12 +149,7 @@ TEST(OpenFiles, RefusesEscapedEpollTarget) {
     const int event = ::eventfd(0, 0);
     epoll_event what{EPOLLIN, {.u64 = 1}};
     ::epoll_ctl(epoll, EPOLL_CTL_ADD, event, &what);
-    if (::fork() == 0) {
-      ::close(epoll);
-      for (;;) {
-        ::pause();
-      }
-    }
+    start_child([epoll] { ::close(epoll); });
     ::close(event);
   });
   EXPECT_TRUE(Collected(opener.pid()).refuses(Piece::epoll_escaped));

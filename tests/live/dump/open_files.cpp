@@ -58,6 +58,16 @@ Opener::~Opener() {
   ::waitpid(pid_, nullptr, 0);
 }
 
+void start_child(const std::function<void()>& first) {
+  if (::fork() == 0) {
+    ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+    first();
+    for (;;) {
+      ::pause();
+    }
+  }
+}
+
 Collected::Collected(pid_t root, const dump::DumpOptions& options) {
   const Result<void> done = collect(root, options);
   failure_ = done ? "" : done.error().line();

@@ -30,6 +30,9 @@ class Opener {
   pid_t pid_ = -1;
 };
 
+/// To be called in `open`: makes a child that runs `first`, waits, and ends with its parent.
+void start_child(const std::function<void()>& first = [] {});
+
 /// The records of one collection of the tree below `root`.
 class Collected {
  public:

@@ -109,11 +109,7 @@ TEST(OpenFiles, SharedDescription) {
     const int fd = ::open("/etc/passwd", O_RDONLY);
     ::dup(fd);
     ::open("/etc/passwd", O_RDONLY);
-    if (::fork() == 0) {
-      for (;;) {
-        ::pause();
-      }
-    }
+    start_child();
   });
   const Collected collected(opener.pid());
   ASSERT_EQ(collected.failure(), "");
@@ -314,11 +310,7 @@ TEST(OpenFiles, Locks) {
     ::flock(make("flock"), LOCK_SH);
     part.l_len = 0;
     ::fcntl(make("ofd"), F_OFD_SETLK, &part);
-    if (::fork() == 0) {
-      for (;;) {
-        ::pause();
-      }
-    }
+    start_child();
   });
   const Collected collected(opener.pid());
   const auto locks = collected.all<schema::FileLockEntry>(Kind::filelocks);
