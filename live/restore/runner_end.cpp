@@ -10,6 +10,7 @@
 
 #include <array>
 #include <cerrno>
+#include <chrono>
 
 #include "live/procfs/proc_dir.h"
 #include "live/restore/runner.h"
@@ -168,11 +169,18 @@ Result<void> Runner::release(const plan::LetGo::Process& process) {
     tasks_.forget(thread->id);
   }
   const trace::Deadline deadline = trace::Clock::now() + kStopTime;
+  // Of an orphaned group the kernel stops nobody by a terminal's signals.
+  const trace::Deadline insist = trace::Clock::now() + std::chrono::milliseconds(5);
+  bool has_insisted = process.stop_signal == SIGSTOP;
   while (process.stop_signal != 0) {
     IMG_ASSIGN(const auto dir, procfs::ProcDir::open(pid));
     IMG_ASSIGN(const procfs::Stat stat, dir.stat());
     if (stat.is_stopped() || stat.is_zombie()) {
       return {};
+    }
+    if (!has_insisted && trace::Clock::now() > insist) {
+      ::kill(pid, SIGSTOP);
+      has_insisted = true;
     }
     if (trace::Clock::now() > deadline) {
       return fail(Fault::limit, task_name(process.pid), "stop it", "it did not stop in time");
