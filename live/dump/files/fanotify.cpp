@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 // fanotify: marks on files and on mounts.
 #include <sys/fanotify.h>
-#include <sys/ioctl.h>
 
 #include <algorithm>
 
@@ -38,8 +37,7 @@ class Fanotifies final : public FileKind {
       }
       paths.push_back(found.path);
     }
-    int waiting = 0;
-    if (::ioctl(file.copy.get(), FIONREAD, &waiting) == 0 && waiting > 0) {
+    if (file.has_unread()) {
       bench_.lose(file, state::Piece::inotify_events);
     }
     add(file, id, paths);

@@ -82,22 +82,18 @@ class InetSockets final : public FileKind {
   using FileKind::FileKind;
   schema::FdTypes type() const override { return schema::FdTypes::INETSK; }
   bool recognises(const OpenFile& file) const override {
-    if (!S_ISSOCK(file.stat.st_mode) || file.is_path_only()) {
-      return false;
-    }
-    const std::uint32_t family = socket_number(file.copy.get(), SOL_SOCKET, SO_DOMAIN);
+    const std::uint32_t family = family_of(file);
     return family == AF_INET || family == AF_INET6;
   }
 
   Result<void> collect(OpenFile& file, std::uint32_t id) override {
-    IMG_ASSIGN(const bool is_ours, is_in_own_network(file));
+    IMG_ASSIGN(const bool is_ours, is_in_own_network(bench_, file));
     if (!is_ours) {
-      bench_.refuse(file, state::Piece::socket_network);
       return {};
     }
     const int fd = file.copy.get();
     InetSocket socket;
-    socket.family = static_cast<int>(socket_number(fd, SOL_SOCKET, SO_DOMAIN));
+    socket.family = static_cast<int>(family_of(file));
     socket.type = socket_number(fd, SOL_SOCKET, SO_TYPE);
     socket.protocol = socket_number(fd, SOL_SOCKET, SO_PROTOCOL);
     const auto own_name = [](int of, sockaddr* where, socklen_t* length) {
@@ -150,8 +146,7 @@ class InetSockets final : public FileKind {
       return false;
     }
     pollfd poll{file.copy.get(), POLLRDHUP | POLLHUP, 0};
-    int unread = 0;
-    if (::ioctl(file.copy.get(), FIONREAD, &unread) == 0 && unread > 0) {
+    if (file.has_unread()) {
       bench_.refuse(file, state::Piece::tcp_unread);
       return false;
     }
@@ -167,8 +162,7 @@ class InetSockets final : public FileKind {
       return false;
     }
     socket.state = socket.peer.is_there ? kEstablished : kClosed;
-    int waiting = 0;
-    if (::ioctl(file.copy.get(), FIONREAD, &waiting) == 0 && waiting > 0) {
+    if (file.has_unread()) {
       bench_.lose(file, state::Piece::udp_queue);
     }
     IMG_TRY(look_at_list(socket, static_cast<std::uint32_t>(file.stat.st_ino)));

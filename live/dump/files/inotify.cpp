@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: MIT
-#include <sys/ioctl.h>
 
 #include <algorithm>
 
@@ -29,8 +28,7 @@ class Inotifies final : public FileKind {
       }
       paths.push_back(found.path);
     }
-    int waiting = 0;
-    if (::ioctl(file.copy.get(), FIONREAD, &waiting) == 0 && waiting > 0) {
+    if (file.has_unread()) {
       bench_.lose(file, state::Piece::inotify_events);
     }
     add(file, id, watches, paths);

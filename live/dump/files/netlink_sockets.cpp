@@ -37,15 +37,11 @@ class NetlinkSockets final : public FileKind {
  public:
   using FileKind::FileKind;
   schema::FdTypes type() const override { return schema::FdTypes::NETLINKSK; }
-  bool recognises(const OpenFile& file) const override {
-    return S_ISSOCK(file.stat.st_mode) && !file.is_path_only() &&
-           socket_number(file.copy.get(), SOL_SOCKET, SO_DOMAIN) == AF_NETLINK;
-  }
+  bool recognises(const OpenFile& file) const override { return family_of(file) == AF_NETLINK; }
 
   Result<void> collect(OpenFile& file, std::uint32_t id) override {
-    IMG_ASSIGN(const bool is_ours, is_in_own_network(file));
+    IMG_ASSIGN(const bool is_ours, is_in_own_network(bench_, file));
     if (!is_ours) {
-      bench_.refuse(file, state::Piece::socket_network);
       return {};
     }
     const int fd = file.copy.get();

@@ -2,6 +2,7 @@
 #include "live/dump/files/open_file.h"
 
 #include <fcntl.h>
+#include <sys/ioctl.h>
 #include <sys/statfs.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -67,6 +68,11 @@ Result<void> look(OpenFile& file, const procfs::ProcDir& dir) {
 }
 
 }  // namespace
+
+bool OpenFile::has_unread() const {
+  int bytes = 0;
+  return ::ioctl(copy.get(), FIONREAD, &bytes) == 0 && bytes > 0;
+}
 
 bool OpenFile::is_path_only() const {
   return (flags & O_PATH) != 0;

@@ -50,6 +50,8 @@ struct OpenFile {
   std::string link;  // as readlink shows it
 
   [[nodiscard]] bool is_path_only() const;
+  /// Something waits to be read from it, as FIONREAD counts.
+  [[nodiscard]] bool has_unread() const;
   /// From now on this is the file that its path leads to, not who has opened it how.
   void forget_opening();
   /// "process 12: descriptor 5 (/var/log/x)", for messages.

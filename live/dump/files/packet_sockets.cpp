@@ -2,7 +2,6 @@
 // Packet sockets, as sock_diag(7) tells about them. What waits in one is lost.
 #include <arpa/inet.h>
 #include <linux/packet_diag.h>
-#include <sys/ioctl.h>
 #include <sys/socket.h>
 
 #include <algorithm>
@@ -65,15 +64,11 @@ class PacketSockets final : public FileKind {
  public:
   using FileKind::FileKind;
   schema::FdTypes type() const override { return schema::FdTypes::PACKETSK; }
-  bool recognises(const OpenFile& file) const override {
-    return S_ISSOCK(file.stat.st_mode) && !file.is_path_only() &&
-           socket_number(file.copy.get(), SOL_SOCKET, SO_DOMAIN) == AF_PACKET;
-  }
+  bool recognises(const OpenFile& file) const override { return family_of(file) == AF_PACKET; }
 
   Result<void> collect(OpenFile& file, std::uint32_t id) override {
-    IMG_ASSIGN(const bool is_ours, is_in_own_network(file));
+    IMG_ASSIGN(const bool is_ours, is_in_own_network(bench_, file));
     if (!is_ours) {
-      bench_.refuse(file, state::Piece::socket_network);
       return {};
     }
     IMG_TRY(read_list());
@@ -81,8 +76,7 @@ class PacketSockets final : public FileKind {
     if (found == list_.end()) {
       return fail(Fault::missing, file.name(), "find it", "the kernel does not list it");
     }
-    int waiting = 0;
-    if (::ioctl(file.copy.get(), FIONREAD, &waiting) == 0 && waiting > 0) {
+    if (file.has_unread()) {
       bench_.lose(file, state::Piece::udp_queue);
     }
     add(file, id, found->second);

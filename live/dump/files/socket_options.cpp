@@ -122,7 +122,13 @@ flatbuffers::Offset<schema::SkOptsEntry> options_entry(flatbuffers::FlatBufferBu
   return out.Finish();
 }
 
-Result<bool> is_in_own_network(const OpenFile& file) {
+std::uint32_t family_of(const OpenFile& file) {
+  return S_ISSOCK(file.stat.st_mode) && !file.is_path_only()
+             ? socket_number(file.copy.get(), SOL_SOCKET, SO_DOMAIN)
+             : 0;
+}
+
+Result<bool> is_in_own_network(FileBench& bench, const OpenFile& file) {
   struct stat own {};
   struct stat other {};
   const UniqueFd network(::ioctl(file.copy.get(), SIOCGSKNS));
@@ -130,7 +136,11 @@ Result<bool> is_in_own_network(const OpenFile& file) {
       ::stat("/proc/self/ns/net", &own) != 0) {
     return fail(sys_error(errno, file.name(), "ask for its network namespace"));
   }
-  return own.st_ino == other.st_ino;
+  const bool is_ours = own.st_ino == other.st_ino;
+  if (!is_ours) {
+    bench.refuse(file, state::Piece::socket_network);
+  }
+  return is_ours;
 }
 
 }  // namespace img::dump

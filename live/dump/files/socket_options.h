@@ -6,7 +6,7 @@
 #include <optional>
 #include <vector>
 
-#include "live/dump/files/open_file.h"
+#include "live/dump/files/file_bench.h"
 #include "schema/sockets_generated.h"
 
 namespace img::dump {
@@ -20,7 +20,9 @@ namespace img::dump {
 [[nodiscard]] flatbuffers::Offset<schema::SkOptsEntry> options_entry(
     flatbuffers::FlatBufferBuilder& builder, int fd, bool passes_credentials);
 
-/// It is in this process's own network namespace.
-[[nodiscard]] Result<bool> is_in_own_network(const OpenFile& file);
+/// AF_*; 0 (AF_UNSPEC) of what is no socket.
+[[nodiscard]] std::uint32_t family_of(const OpenFile& file);
+/// It is in this process's own network namespace; otherwise it is refused here.
+[[nodiscard]] Result<bool> is_in_own_network(FileBench& bench, const OpenFile& file);
 
 }  // namespace img::dump

@@ -40,15 +40,11 @@ class UnixSockets final : public FileKind {
  public:
   UnixSockets(FileBench& bench, TakeInFlight take) : FileKind(bench), take_(std::move(take)) {}
   schema::FdTypes type() const override { return schema::FdTypes::UNIXSK; }
-  bool recognises(const OpenFile& file) const override {
-    return S_ISSOCK(file.stat.st_mode) && !file.is_path_only() &&
-           socket_number(file.copy.get(), SOL_SOCKET, SO_DOMAIN) == AF_UNIX;
-  }
+  bool recognises(const OpenFile& file) const override { return family_of(file) == AF_UNIX; }
 
   Result<void> collect(OpenFile& file, std::uint32_t id) override {
-    IMG_ASSIGN(const bool is_ours, is_in_own_network(file));
+    IMG_ASSIGN(const bool is_ours, is_in_own_network(bench_, file));
     if (!is_ours) {
-      bench_.refuse(file, state::Piece::socket_network);
       return {};
     }
     IMG_TRY(read_list());
