@@ -18,9 +18,11 @@ KernelTermios termios_of(const schema::TermiosEntry& entry) {
                     entry.c_lflag(),
                     static_cast<std::uint8_t>(entry.c_line()),
                     {}};
+  // CRIU copies the characters as bytes over an array of words.
+  constexpr std::uint32_t kInWord = sizeof(std::uint32_t);
   for (std::uint32_t i = 0;
-       entry.c_cc() != nullptr && i < entry.c_cc()->size() && i < kControlChars; ++i) {
-    out.cc[i] = static_cast<std::uint8_t>(entry.c_cc()->Get(i));
+       entry.c_cc() != nullptr && i / kInWord < entry.c_cc()->size() && i < kControlChars; ++i) {
+    out.cc[i] = static_cast<std::uint8_t>(entry.c_cc()->Get(i / kInWord) >> (8 * (i % kInWord)));
   }
   return out;
 }

@@ -173,11 +173,17 @@ def terminals():
     fcntl.fcntl(slave, fcntl.F_SETFL, os.O_NONBLOCK)  # has hung up
     whole = os.openpty()
     os.fchown(whole[1], 12, 34)
+    settings = termios.tcgetattr(whole[1])
+    settings[3] &= ~termios.ICANON
+    settings[6] = [bytes([i]) for i in range(1, 20)] + settings[6][19:]
+    termios.tcsetattr(whole[1], termios.TCSANOW, settings)
+    settings = termios.tcgetattr(whole[1])
     def right():
         owner = (os.fstat(whole[1]).st_uid, os.fstat(whole[1]).st_gid)
+        same = termios.tcgetattr(whole[1]) == settings
         for fd in whole:
             os.close(fd)
-        return os.read(slave, 1) == b"" and owner == (12, 34)
+        return os.read(slave, 1) == b"" and owner == (12, 34) and same
     return right
 
 def controlling():
