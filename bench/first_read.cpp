@@ -14,6 +14,7 @@
 #include <string>
 #include <vector>
 
+#include "bench/scratch.h"
 #include "libimg/model/store_image.h"
 #include "schema/mm_generated.h"
 #include "schema/pack_generated.h"
@@ -21,17 +22,9 @@
 namespace {
 
 using namespace img;
+using bench::need;
 using schema::Kind;
 using Clock = std::chrono::steady_clock;
-
-template <class T>
-T must(Result<T> result) {
-  if (!result) {
-    std::fprintf(stderr, "%s\n", result.error().line().c_str());
-    std::exit(2);
-  }
-  return std::move(*result);
-}
 
 std::string image_name(int number) {
   return "image-" + std::to_string(number);
@@ -45,7 +38,7 @@ void write_image(const std::shared_ptr<const store::Store>& store, int number, B
   store::HeaderDraft draft;
   draft.name = image_name(number);
   draft.series = "bench";
-  auto writer = must(model::StoreImageWriter::begin(store, draft));
+  auto writer = need(model::StoreImageWriter::begin(store, draft));
   const auto put = [&](Kind kind, std::uint64_t seq, Bytes flatbuffer, Bytes payload) {
     model::Record record{{{kind, 1}, seq}, nullptr, flatbuffer, {}, {}};
     if (!payload.empty()) {
@@ -78,7 +71,7 @@ void write_image(const std::shared_ptr<const store::Store>& store, int number, B
 }
 
 int make(const std::string& path, int images, std::uint64_t megabytes) {
-  const auto store = must(store::Store::create(path));
+  const auto store = need(store::Store::create(path));
   std::vector<std::byte> memory((megabytes << 20) / static_cast<unsigned>(images) / 4096 * 4096);
   for (std::size_t at = 0; at < memory.size(); ++at) {
     memory[at] = static_cast<std::byte>(at * 2654435761U >> 13);
@@ -91,10 +84,10 @@ int make(const std::string& path, int images, std::uint64_t megabytes) {
 
 // In a new process: the time from main() to the record, in microseconds, on stdout.
 int read_one(const std::string& path, const std::string& name, Clock::time_point start) {
-  const auto store = must(store::Store::open(path));
-  const auto now = must(store->snapshot());
-  const store::ImageView view(store, now, must(store::find_image(*now, name)));
-  const auto record = must(view.record({Kind::route, 1, 0}));
+  const auto store = need(store::Store::open(path));
+  const auto now = need(store->snapshot());
+  const store::ImageView view(store, now, need(store::find_image(*now, name)));
+  const auto record = need(view.record({Kind::route, 1, 0}));
   const std::chrono::duration<double, std::micro> took = Clock::now() - start;
   std::printf("%.1f\n", took.count());
   return record ? 0 : 1;

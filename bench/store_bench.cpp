@@ -2,13 +2,12 @@
 // What a store costs: writing an image of many small files, writing memory, opening, reading one
 // record, reading all. Stores are made on tmpfs, so that it is our cost and not a disk's.
 #include <benchmark/benchmark.h>
-#include <stdlib.h>
 
-#include <filesystem>
 #include <random>
 #include <string>
 #include <vector>
 
+#include "bench/scratch.h"
 #include "libimg/model/store_image.h"
 #include "schema/files_generated.h"
 #include "schema/mm_generated.h"
@@ -22,34 +21,8 @@ using model::FileKey;
 using model::Record;
 using schema::Kind;
 
-class Scratch {
- public:
-  Scratch() : path_("/dev/shm/stasis-bench-XXXXXX") {
-    if (::mkdtemp(path_.data()) == nullptr) {
-      std::abort();
-    }
-  }
-  ~Scratch() { std::filesystem::remove_all(path_); }
-  [[nodiscard]] std::string operator/(const std::string& name) const { return path_ + "/" + name; }
-
- private:
-  std::string path_;
-};
-
-template <class T>
-T must(Result<T> result) {
-  if (!result) {
-    std::fprintf(stderr, "%s\n", result.error().line().c_str());
-    std::abort();
-  }
-  return std::move(*result);
-}
-void must(const Result<void>& result) {
-  if (!result) {
-    std::fprintf(stderr, "%s\n", result.error().line().c_str());
-    std::abort();
-  }
-}
+using bench::need;
+using bench::Scratch;
 
 // Records whose bytes live as long as this.
 struct Image {
@@ -159,11 +132,11 @@ void write(const std::shared_ptr<const store::Store>& store, const Image& image,
   store::HeaderDraft draft;
   draft.name = name;
   draft.series = "bench";
-  auto writer = must(model::StoreImageWriter::begin(store, draft));
+  auto writer = need(model::StoreImageWriter::begin(store, draft));
   for (const Record& record : image.records) {
-    must(writer->record(record));
+    need(writer->record(record));
   }
-  must(writer->commit());
+  need(writer->commit());
 }
 
 struct Counter : model::RecordSink {
@@ -185,7 +158,7 @@ void import_again_and_again(benchmark::State& state, const Image& image) {
   for (auto _ : state) {
     state.PauseTiming();
     auto scratch = std::make_unique<Scratch>();
-    auto store = must(store::Store::create(*scratch / "s"));
+    auto store = need(store::Store::create(*scratch / "s"));
     state.ResumeTiming();
     write(store, image, "a");
     state.PauseTiming();
@@ -212,13 +185,13 @@ BENCHMARK(import_memory)->Unit(benchmark::kMillisecond);
 void scan(benchmark::State& state) {
   const Scratch scratch;
   const Image image = many_small_files(20);
-  auto store = must(store::Store::create(scratch / "s"));
+  auto store = need(store::Store::create(scratch / "s"));
   write(store, image, "a");
   for (auto _ : state) {
     Counter counter;
-    auto reader = must(model::StoreImageReader::open(store, "a"));
-    for (const FileKey file : must(reader->files())) {
-      must(reader->read(file, counter));
+    auto reader = need(model::StoreImageReader::open(store, "a"));
+    for (const FileKey file : need(reader->files())) {
+      need(reader->read(file, counter));
     }
     benchmark::DoNotOptimize(counter.sum);
   }
@@ -230,13 +203,13 @@ BENCHMARK(scan)->Unit(benchmark::kMillisecond);
 void open_and_read_one(benchmark::State& state) {
   const Scratch scratch;
   const Image image = many_small_files(20);
-  write(must(store::Store::create(scratch / "s")), image, "a");
+  write(need(store::Store::create(scratch / "s")), image, "a");
   for (auto _ : state) {
-    auto store = must(store::Store::open(scratch / "s"));
-    auto now = must(store->snapshot());
-    const auto row = must(store::find_image(*now, "a"));
+    auto store = need(store::Store::open(scratch / "s"));
+    auto now = need(store->snapshot());
+    const auto row = need(store::find_image(*now, "a"));
     const store::ImageView view(store, now, row);
-    benchmark::DoNotOptimize(must(view.record({Kind::mm, 250, 1})));
+    benchmark::DoNotOptimize(need(view.record({Kind::mm, 250, 1})));
   }
 }
 BENCHMARK(open_and_read_one)->Unit(benchmark::kMicrosecond);

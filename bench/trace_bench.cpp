@@ -79,16 +79,33 @@ class Tree {
   pid_t root_ = -1;
 };
 
+// A child that stands still.
+class Frozen {
+ public:
+  /// False where we may not trace: the benchmark is skipped.
+  bool may_be_traced(benchmark::State& state) const {
+    if (!tree_ || !memory_) {
+      state.SkipWithError("may not trace here");
+    }
+    return tree_.has_value() && memory_.has_value();
+  }
+  Result<RemoteCall> begin() {
+    FrozenProcess& process = tree_->processes[0];
+    return RemoteCall::begin(process.threads[0], process.dir, *memory_);
+  }
+
+ private:
+  Children child_{1};
+  Result<FrozenTree> tree_ = freeze_tree(child_.front());
+  Result<RemoteMemory> memory_ = RemoteMemory::open(child_.front());
+};
+
 void batch(benchmark::State& state) {
-  const Children child(1);
-  auto tree = freeze_tree(child.front());
-  const auto memory = RemoteMemory::open(child.front());
-  if (!tree || !memory) {
-    state.SkipWithError("may not trace here");
+  Frozen child;
+  if (!child.may_be_traced(state)) {
     return;
   }
-  auto& process = tree->processes[0];
-  auto remote = RemoteCall::begin(process.threads[0], process.dir, *memory);
+  auto remote = child.begin();
   if (!remote) {
     state.SkipWithError(remote.error().line().c_str());
     return;
@@ -107,16 +124,12 @@ BENCHMARK(batch)->Arg(1)->Arg(64)->Arg(200)->Arg(500)->Unit(benchmark::kMicrosec
 
 // Preparing a task for calls, one call, and putting it back.
 void visit(benchmark::State& state) {
-  const Children child(1);
-  auto tree = freeze_tree(child.front());
-  const auto memory = RemoteMemory::open(child.front());
-  if (!tree || !memory) {
-    state.SkipWithError("may not trace here");
+  Frozen child;
+  if (!child.may_be_traced(state)) {
     return;
   }
-  auto& process = tree->processes[0];
   for (auto _ : state) {
-    auto remote = RemoteCall::begin(process.threads[0], process.dir, *memory);
+    auto remote = child.begin();
     if (!remote || !remote->call(SYS_getppid) || !remote->finish()) {
       state.SkipWithError("the call failed");
       return;

@@ -11,6 +11,7 @@
 #include <random>
 
 #include "tests/fuzz/fuzz.h"
+#include "tests/support/scratch.h"
 
 namespace {
 
@@ -31,8 +32,7 @@ void add(Inputs& inputs, const fs::path& path) {
     }
     return;
   }
-  std::ifstream in(path, std::ios::binary);
-  inputs.emplace_back(std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>());
+  inputs.push_back(img::test::slurp(path));
 }
 
 std::string mutate(const Inputs& inputs, std::mt19937_64& random) {

@@ -3,12 +3,12 @@
 // byte. Input: kind, flags (version, byte order), pages (x 64 bytes), then the file.
 #include <algorithm>
 #include <filesystem>
-#include <fstream>
 
 #include "libimg/criu/directory_writer.h"
 #include "libimg/criu/file_parser.h"
 #include "libimg/criu/names.h"
 #include "tests/fuzz/fuzz.h"
+#include "tests/support/scratch.h"
 
 namespace {
 
@@ -72,9 +72,8 @@ std::vector<std::string> img::fuzz::seeds() {
     const auto kinds = schema::kinds();
     const auto kind = std::find_if(kinds.begin(), kinds.end(),
                                    [&](const auto& k) { return k.kind == key->kind; });
-    std::ifstream in(entry.path(), std::ios::binary);
     std::string bytes{static_cast<char>(kind - kinds.begin()), '\0', '\xff'};
-    bytes.append(std::istreambuf_iterator<char>(in), {});
+    bytes += test::slurp(entry.path());
     out.push_back(std::move(bytes));
   }
   return out;

@@ -3,7 +3,6 @@
 // again; and whatever the image file parser reads comes back from JSON byte for byte. Input: JSON
 // text, which begins with `{`, or kind, flags (version, byte order) and an image file.
 #include <filesystem>
-#include <fstream>
 #include <memory>
 
 #include "libimg/criu/names.h"
@@ -11,6 +10,7 @@
 #include "libimg/json/file_in.h"
 #include "libimg/json/file_out.h"
 #include "tests/fuzz/fuzz.h"
+#include "tests/support/scratch.h"
 
 namespace {
 
@@ -98,8 +98,7 @@ std::vector<std::string> img::fuzz::seeds() {
         schema::kind_info(key->kind).crit_name.empty()) {
       continue;
     }
-    std::ifstream in(entry.path(), std::ios::binary);
-    const std::string bytes{std::istreambuf_iterator<char>(in), {}};
+    const std::string bytes = test::slurp(entry.path());
     const auto kinds = schema::kinds();
     const auto index = &schema::kind_info(key->kind) - kinds.data();
     out.push_back(std::string{static_cast<char>(index), '\0'} + bytes);

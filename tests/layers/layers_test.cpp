@@ -3,10 +3,10 @@
 #include <gtest/gtest.h>
 
 #include <filesystem>
-#include <fstream>
 #include <iterator>
 
 #include "tests/layers/rooms.h"
+#include "tests/support/scratch.h"
 
 namespace img::layers {
 namespace {
@@ -19,11 +19,6 @@ constexpr std::string_view kHeader = "// SPDX-License-Identifier: MIT\n#pragma o
 
 std::vector<std::string> with_line(std::string_view path, const std::string& line) {
   return violations(path, std::string(kHeader) + line + "\n");
-}
-
-std::string read(const std::filesystem::path& path) {
-  std::ifstream in(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(in), {}};
 }
 
 TEST(Layers, EveryFileKeepsToItsRoom) {
@@ -40,8 +35,8 @@ TEST(Layers, EveryFileKeepsToItsRoom) {
         continue;
       }
       ++files;
-      for (const std::string& fault :
-           violations(entry.path().lexically_relative(root).generic_string(), read(entry.path()))) {
+      for (const std::string& fault : violations(
+               entry.path().lexically_relative(root).generic_string(), test::slurp(entry.path()))) {
         ADD_FAILURE() << fault;
       }
     }

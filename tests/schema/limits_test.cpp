@@ -4,8 +4,6 @@
 
 #include <algorithm>
 #include <filesystem>
-#include <fstream>
-#include <iterator>
 #include <map>
 #include <string>
 
@@ -17,13 +15,13 @@
 #include "libimg/store/envelope.h"
 #include "libimg/store/features.h"
 #include "libimg/store/record_table.h"
+#include "tests/support/scratch.h"
 
 namespace img {
 namespace {
 
 std::string format_page() {
-  std::ifstream in(std::filesystem::path(STASIS_SOURCE) / "schema/FORMAT.md", std::ios::binary);
-  return {std::istreambuf_iterator<char>(in), {}};
+  return test::slurp(std::filesystem::path(STASIS_SOURCE) / "schema/FORMAT.md");
 }
 
 /// "256 MiB" of the line "| one message of an image file | 256 MiB |"; 0 where there is none.

@@ -6,7 +6,6 @@
 #include <algorithm>
 #include <cctype>
 #include <filesystem>
-#include <fstream>
 #include <iterator>
 #include <map>
 #include <set>
@@ -14,6 +13,7 @@
 
 #include "schema/binary_schema.h"
 #include "schema/layout.h"
+#include "tests/support/scratch.h"
 
 namespace img::schema {
 namespace {
@@ -108,11 +108,6 @@ TEST(Schema, NamesInJsonAreUnique) {
   }
 }
 
-std::string read(const std::filesystem::path& path) {
-  std::ifstream in(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(in), {}};
-}
-
 /// Words like PST-1 and CORE-14.
 std::set<std::string> rules_in(const std::string& text) {
   const auto is_upper = [](char c) { return c >= 'A' && c <= 'Z'; };
@@ -136,7 +131,7 @@ std::set<std::string> rules_in(const std::string& text) {
 
 TEST(Schema, CommentsNameOnlyRulesOfTheFormat) {
   const std::filesystem::path folder = std::filesystem::path(STASIS_SOURCE) / "schema";
-  const std::set<std::string> known = rules_in(read(folder / "FORMAT.md"));
+  const std::set<std::string> known = rules_in(test::slurp(folder / "FORMAT.md"));
   EXPECT_GT(known.size(), 100U);
   EXPECT_TRUE(known.contains("CORE-14"));
   EXPECT_FALSE(known.contains("AVX-512"));
@@ -144,7 +139,7 @@ TEST(Schema, CommentsNameOnlyRulesOfTheFormat) {
     if (entry.path().extension() != ".fbs") {
       continue;
     }
-    for (const std::string& id : rules_in(read(entry.path()))) {
+    for (const std::string& id : rules_in(test::slurp(entry.path()))) {
       EXPECT_TRUE(known.contains(id)) << entry << " names " << id;
     }
   }

@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "tests/fixtures/variant.h"
+#include "tests/support/scratch.h"
 #include "tests/tools/json_doc.h"
 #include "tests/tools/scratch.h"
 #include "tools/tools.h"
@@ -89,7 +90,7 @@ TEST_F(ImgCheck, ADamagedStoreIsAFinding) {
   const ToolRun damaged = check({"x.store"});
   EXPECT_EQ(damaged.exit, 1) << damaged.err;
   EXPECT_NE(damaged.out.find("STO-3 error"), std::string::npos) << damaged.out;
-  std::ofstream("x.store/data.mdb", std::ios::binary) << std::string(8192, 'x');
+  test::spill("x.store/data.mdb", std::string(8192, 'x'));
   const ToolRun broken = check({"x.store", "--json"});
   EXPECT_EQ(broken.exit, 1) << broken.out << broken.err;
   EXPECT_NE(broken.out.find("STO-1"), std::string::npos) << broken.out;
@@ -97,11 +98,7 @@ TEST_F(ImgCheck, ADamagedStoreIsAFinding) {
 
 TEST_F(ImgCheck, DamageInJsonIsAFindingWithItsPlace) {
   convert_well({dump("single"), "j", "--to", "json"});
-  std::string text;
-  {
-    std::ifstream in("j/pstree.img.json");
-    text.assign(std::istreambuf_iterator<char>(in), {});
-  }
+  std::string text = text_of("j/pstree.img.json");
   const std::size_t at = text.find("\"pgid\"");
   ASSERT_NE(at, std::string::npos);
   std::ofstream("j/pstree.img.json")

@@ -3,7 +3,7 @@
 
 #include <array>
 #include <cstdio>
-#include <fstream>
+#include "tests/support/scratch.h"
 
 namespace img::tools {
 
@@ -32,9 +32,8 @@ std::string Scratch::dump(const std::string& name) {
 }
 
 std::string Scratch::text_of(const fs::path& path) {
-  std::ifstream in(path, std::ios::binary);
-  EXPECT_TRUE(in) << path;
-  return {std::istreambuf_iterator<char>(in), {}};
+  EXPECT_TRUE(fs::exists(path)) << path;
+  return test::slurp(path);
 }
 
 std::string Scratch::difference(const std::string& a, const std::string& b) {

@@ -11,6 +11,7 @@
 #include <thread>
 
 #include "libimg/base/file_lock.h"
+#include "tests/support/scratch.h"
 
 namespace img {
 namespace {
@@ -19,16 +20,14 @@ namespace fs = std::filesystem;
 
 class Files : public ::testing::Test {
  protected:
-  Files() { directory_ = UniqueFd(::open(::mkdtemp(path_.data()), O_RDONLY | O_DIRECTORY)); }
-  ~Files() override { fs::remove_all(path_); }
-
   [[nodiscard]] std::string why(const std::string& name) const {
     const auto fd = open_regular(directory_.get(), name, O_RDONLY, name);
     return fd ? "" : fd.error().line();
   }
 
-  std::string path_ = "/tmp/stasis-test-XXXXXX";
-  UniqueFd directory_;
+  test::Scratch scratch_;
+  std::string path_ = scratch_.path();
+  UniqueFd directory_{::open(path_.c_str(), O_RDONLY | O_DIRECTORY)};
 };
 
 TEST_F(Files, OnlyRegularFilesAreOpened) {

@@ -8,6 +8,7 @@
 
 #include <filesystem>
 #include <fstream>
+#include "tests/support/scratch.h"
 
 namespace img {
 namespace {
@@ -33,10 +34,7 @@ class Staged : public testing::Test {
     EXPECT_EQ(::stat(path.c_str(), &there), 0);
     return there.st_mode & 07777;
   }
-  static std::string text_of(const std::string& path) {
-    std::ifstream in(path);
-    return {std::istreambuf_iterator<char>(in), {}};
-  }
+  static std::string text_of(const std::string& path) { return test::slurp(path); }
   void put(const char* name, const char* text) const {
     ::umask(022);
     std::ofstream(at(name)) << text;

@@ -3,10 +3,10 @@
 #include <gtest/gtest.h>
 
 #include <chrono>
-#include <fstream>
 
 #include "tests/fixtures/tar_maker.h"
 #include "tests/libimg/check/judged.h"
+#include "tests/support/scratch.h"
 
 namespace img::check {
 namespace {
@@ -17,17 +17,12 @@ using fixtures::tar_end;
 using fixtures::tar_file;
 using fixtures::TarHeader;
 
-std::string slurp(const fs::path& file) {
-  std::ifstream in(file, std::ios::binary);
-  return {std::istreambuf_iterator<char>(in), {}};
-}
-
 /// The members of a container's archive, around a real dump.
 std::string container(const std::string& config = "{\"id\": \"1\", \"name\": \"n\"}") {
   std::string tar = tar_file("config.dump", config) + tar_file("spec.dump", "{}") +
                     tar_block({"checkpoint/", '5'});
   for (const auto& entry : fs::directory_iterator(STASIS_FIXTURES "/dumps/single")) {
-    tar += tar_file("checkpoint/" + entry.path().filename().string(), slurp(entry.path()));
+    tar += tar_file("checkpoint/" + entry.path().filename().string(), test::slurp(entry.path()));
   }
   return tar;
 }
@@ -35,7 +30,7 @@ std::string container(const std::string& config = "{\"id\": \"1\", \"name\": \"n
 class Archives : public testing::Test {
  protected:
   Judgement judge(const std::string& bytes) {
-    std::ofstream(place_ / "x.tar", std::ios::binary) << bytes;
+    test::spill(place_ / "x.tar", bytes);
     return check::judge(place_ / "x.tar");
   }
   void expect(std::string_view rule, const std::string& bytes) {
@@ -49,13 +44,8 @@ class Archives : public testing::Test {
     expect(rule, fixtures::gzipped(tar));
     expect(rule, fixtures::zstd_compressed(tar));
   }
-  void SetUp() override {
-    std::string pattern = (fs::temp_directory_path() / "archive-test-XXXXXX").string();
-    place_ = ::mkdtemp(pattern.data());
-  }
-  void TearDown() override { fs::remove_all(place_); }
 
-  fs::path place_;
+  test::Scratch place_;
 };
 
 TEST_F(Archives, AWholeOneHasNoFinding) {

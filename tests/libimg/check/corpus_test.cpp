@@ -9,6 +9,7 @@
 #include "libimg/criu/directory_reader.h"
 #include "tests/fixtures/variant.h"
 #include "tests/libimg/check/judged.h"
+#include "tests/support/scratch.h"
 
 namespace img::fixtures {
 
@@ -142,10 +143,8 @@ bool fits(const Finding& finding, const fixtures::Variant& variant) {
 
 TEST_P(Broken, IsJudgedAsItsLabelSays) {
   const fixtures::Variant& variant = GetParam();
-  std::string pattern = (fs::temp_directory_path() / "check-variant-XXXXXX").string();
-  const fs::path place = ::mkdtemp(pattern.data());
+  const test::Scratch place;
   const Judgement judgement = judge(fixtures::build(variant, place / "variant"));
-  fs::remove_all(place);
   if (variant.severity != "error") {
     EXPECT_EQ(judgement.summary.errors, 0U) << judgement.text();
   }

@@ -9,6 +9,7 @@
 
 #include "libimg/check/host.h"
 #include "tests/libimg/check/broken.h"
+#include "tests/support/scratch.h"
 
 namespace img::check {
 
@@ -28,10 +29,10 @@ class MadeUp {
     system("proc/sys/fs/nr_open", "1048576");
     system("proc/sys/fs/pipe-max-size", "1048576");
     system("proc/filesystems", "nodev\ttmpfs\nnodev\tproc\n");
-    system(
-        "proc/self/cgroup",
-        "10:name=systemd:/\n9:cpu,cpuacct:/\n8:blkio:/\n7:cpuset:/\n6:devices:/\n5:freezer:/\n4:memory:/\n3:pids:/\n"
-        "2:name=zdtmtst:/\n1:name=zdtmtst.defaultroot:/\n0::/\n");
+    system("proc/self/cgroup",
+           "10:name=systemd:/\n9:cpu,cpuacct:/\n8:blkio:/\n7:cpuset:/\n6:devices:/\n5:freezer:/"
+           "\n4:memory:/\n3:pids:/\n"
+           "2:name=zdtmtst:/\n1:name=zdtmtst.defaultroot:/\n0::/\n");
     machine.kernel = 0x601;
     machine.xfeatures = 0xff;
     machine.is_root = true;
@@ -205,8 +206,7 @@ std::vector<HostCase> system_cases() {
          copy.edit("files.img", [&](Json& content) {
            for (Json& entry : content.at("entries")) {
              if (entry.contains("reg")) {
-               std::ifstream program("/bin/true", std::ios::binary);
-               made.file(entry["reg"]["name"], {std::istreambuf_iterator<char>(program), {}});
+               made.file(entry["reg"]["name"], test::slurp("/bin/true"));
                entry["reg"]["build_id"] = {1, 2, 3, 4, 5};
              }
            }
@@ -303,12 +303,6 @@ std::vector<HostCase> host_cases() {
 
 class HostRules : public testing::TestWithParam<HostCase> {
  protected:
-  HostRules() {
-    std::string pattern = (fs::temp_directory_path() / "check-host-XXXXXX").string();
-    place_ = ::mkdtemp(pattern.data());
-  }
-  ~HostRules() override { fs::remove_all(place_); }
-
   static Judgement judged(const Copy& copy, const MadeUp& made, const std::string& with) {
     auto host = made.host();
     EXPECT_TRUE(host) << host.error().line();
@@ -320,11 +314,11 @@ class HostRules : public testing::TestWithParam<HostCase> {
     return judge(copy.path(), std::move(options));
   }
 
-  fs::path place_;
+  test::Scratch place_;
 };
 
 TEST_P(HostRules, AreBrokenOnlyWhereTheMachineLacks) {
-  MadeUp machine(place_);
+  MadeUp machine(place_.path());
   Copy copy(GetParam().dump);
   install(copy, machine);
   const Judgement before = judged(copy, machine, GetParam().with);
@@ -370,8 +364,8 @@ TEST(HostRule, FilesOfAnotherMountNamespaceAreNotAskedWithoutARoot) {
 }
 
 TEST(HostRule, LinksStayBelowTheRoot) {
-  std::string pattern = (fs::temp_directory_path() / "check-host-XXXXXX").string();
-  const fs::path place = ::mkdtemp(pattern.data());
+  const test::Scratch scratch;
+  const fs::path place = scratch.path();
   MadeUp machine(place);
   machine.file("etc/here", "12345");
   fs::create_symlink("/etc/here", place / "root/link");
@@ -383,7 +377,6 @@ TEST(HostRule, LinksStayBelowTheRoot) {
   EXPECT_EQ(inside->size, 5U);
   EXPECT_FALSE(host->file("/out"));
   EXPECT_FALSE(host->file("/../../../../etc/passwd"));
-  fs::remove_all(place);
 }
 
 }  // namespace

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "libimg/check/check.h"
+#include "tests/support/scratch.h"
 
 namespace img::check {
 
@@ -30,9 +31,6 @@ Judgement judge(const std::filesystem::path& image, Options options = {});
 class Copy {
  public:
   explicit Copy(const std::string& dump);
-  ~Copy();
-  Copy(const Copy&) = delete;
-  Copy& operator=(const Copy&) = delete;
 
   [[nodiscard]] std::filesystem::path path() const { return place_ / "image"; }
   /// One file as crit's JSON (`{"magic": ..., "entries": [...]}`), changed and put back.
@@ -45,7 +43,7 @@ class Copy {
   void append(const std::string& file, const std::string& bytes);
 
  private:
-  std::filesystem::path place_;
+  test::Scratch place_;
 };
 
 }  // namespace img::check

@@ -4,11 +4,11 @@
 #include <sys/stat.h>
 
 #include <chrono>
-#include <fstream>
 #include <random>
 
 #include "libimg/criu/directory_reader.h"
 #include "tests/libimg/check/judged.h"
+#include "tests/support/scratch.h"
 
 namespace img::check {
 namespace {
@@ -81,11 +81,10 @@ class Mutation {
     if (size == 0) {
       return "nothing";
     }
-    std::ifstream in(file, std::ios::binary);
-    std::string bytes((std::istreambuf_iterator<char>(in)), {});
+    std::string bytes = test::slurp(file);
     const std::size_t at = below(std::min<std::uint64_t>(bytes.size(), 4096));
     how(bytes, at);
-    std::ofstream(file, std::ios::binary | std::ios::trunc) << bytes;
+    test::spill(file, bytes);
     return "byte " + std::to_string(at) + " of " + file.string();
   }
 

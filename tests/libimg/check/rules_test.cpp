@@ -8,6 +8,7 @@
 #include <sstream>
 
 #include "tests/libimg/check/broken.h"
+#include "tests/support/scratch.h"
 
 namespace img::check {
 
@@ -74,8 +75,8 @@ TEST(RuleTable, EveryRuleThatIsBuiltHasABrokenImage) {
 /// PGM-7 cannot be seen in fixtures/corrupt: a parent that is younger than its child.
 TEST(Chain, AYoungerParentIsFound) {
   namespace fs = std::filesystem;
-  std::string pattern = (fs::temp_directory_path() / "check-chain-XXXXXX").string();
-  const fs::path place = ::mkdtemp(pattern.data());
+  const test::Scratch scratch;
+  const fs::path place = scratch.path();
   fs::copy(STASIS_FIXTURES "/dumps/chain-snapshots", place / "c",
            fs::copy_options::recursive | fs::copy_options::copy_symlinks);
   const Judgement before = judge(place / "c/3");
@@ -86,7 +87,6 @@ TEST(Chain, AYoungerParentIsFound) {
   fs::copy_file(child.path() / "inventory.img", place / "c/3/inventory.img");
   const Judgement after = judge(place / "c/3");
   EXPECT_TRUE(after.has("PGM-7", kWarning)) << after.text();
-  fs::remove_all(place);
 }
 
 TEST(RuleTable, IsTheOneOfTheFormat) {

@@ -12,6 +12,7 @@
 #include "libimg/model/store_image.h"
 #include "libimg/store/catalogue.h"
 #include "tests/libimg/check/judged.h"
+#include "tests/support/scratch.h"
 
 namespace img::check {
 namespace {
@@ -22,8 +23,6 @@ using std::chrono::milliseconds;
 class Stored : public testing::Test {
  protected:
   Stored() {
-    std::string pattern = (fs::temp_directory_path() / "check-store-XXXXXX").string();
-    place_ = ::mkdtemp(pattern.data());
     store_ = place_ / "x.store";
     const auto source = convert::recognise(STASIS_FIXTURES "/dumps/redis-idle", {});
     EXPECT_TRUE(source) << source.error().line();
@@ -33,7 +32,6 @@ class Stored : public testing::Test {
         convert::convert(*source, {convert::Form::store, store_.string(), false}, options);
     EXPECT_TRUE(done) << done.error().line();
   }
-  ~Stored() override { fs::remove_all(place_); }
 
   Judgement judged(const Options& options = {}) {
     Judgement judgement;
@@ -76,7 +74,7 @@ class Stored : public testing::Test {
     stream.put(static_cast<char>(old ^ 0x5a));
   }
 
-  fs::path place_;
+  test::Scratch place_;
   fs::path store_;
 };
 

@@ -12,6 +12,7 @@
 #include "libimg/convert/convert.h"
 #include "libimg/convert/open_image.h"
 #include "tests/fixtures/tar_maker.h"
+#include "tests/support/scratch.h"
 
 namespace img::convert {
 namespace {
@@ -22,22 +23,11 @@ using fixtures::tar_end;
 using fixtures::tar_file;
 using fixtures::TarHeader;
 
-std::string slurp(const fs::path& file) {
-  std::ifstream in(file, std::ios::binary);
-  return {std::istreambuf_iterator<char>(in), {}};
-}
-
 class ArchiveConversion : public testing::Test {
  protected:
-  void SetUp() override {
-    std::string pattern = (fs::temp_directory_path() / "archives-test-XXXXXX").string();
-    place_ = ::mkdtemp(pattern.data());
-  }
-  void TearDown() override { fs::remove_all(place_); }
-
-  std::string at(const std::string& name) const { return (place_ / name).string(); }
+  std::string at(const std::string& name) const { return place_ / name; }
   void put(const std::string& name, const std::string& bytes) const {
-    std::ofstream(at(name), std::ios::binary) << bytes;
+    test::spill(at(name), bytes);
   }
   Result<Outcome> try_to(const std::string& from, const std::string& to, std::optional<Form> form) {
     IMG_ASSIGN(const Source source, recognise(from, {}));
@@ -51,7 +41,7 @@ class ArchiveConversion : public testing::Test {
     EXPECT_TRUE(done) << done.error().line();
     return done ? *done : Outcome();
   }
-  fs::path place_;
+  test::Scratch place_;
 };
 
 TEST_F(ArchiveConversion, ATarComesBackFromAStoreByteForByte) {
@@ -65,15 +55,15 @@ TEST_F(ArchiveConversion, ATarComesBackFromAStoreByteForByte) {
     const Outcome stored = to(at(name), at("s.store"));
     EXPECT_EQ(stored.levels.at(0).name, "shop_front-1_web-20231114T221320Z");
     to(at("s.store"), at("y.tar"));
-    EXPECT_EQ(slurp(at("y.tar")), tar) << name;
+    EXPECT_EQ(test::slurp(at("y.tar")), tar) << name;
   }
   for (const char* name : {"z.tar.gz", "z.tar.zst", "z"}) {
     to(at("s.store"), at(name), Form::archive);
     to(at(name), at("back.tar"));
-    EXPECT_EQ(slurp(at("back.tar")), tar) << name;
+    EXPECT_EQ(test::slurp(at("back.tar")), tar) << name;
     fs::remove(at("back.tar"));
   }
-  EXPECT_EQ(archive::compression_of(as_bytes(slurp(at("z")))), archive::Compression::zstd);
+  EXPECT_EQ(archive::compression_of(as_bytes(test::slurp(at("z")))), archive::Compression::zstd);
 }
 
 TEST_F(ArchiveConversion, ArchivesArePrivateAndTheSameEachTime) {
@@ -81,7 +71,7 @@ TEST_F(ArchiveConversion, ArchivesArePrivateAndTheSameEachTime) {
   to(STASIS_FIXTURES "/dumps/zoo", at("a.tar.zst"));
   to(STASIS_FIXTURES "/dumps/zoo", at("b.tar.zst"));
   ::umask(before);
-  EXPECT_EQ(slurp(at("a.tar.zst")), slurp(at("b.tar.zst")));
+  EXPECT_EQ(test::slurp(at("a.tar.zst")), test::slurp(at("b.tar.zst")));
   struct stat status {};
   ASSERT_EQ(::stat(at("a.tar.zst").c_str(), &status), 0);
   EXPECT_EQ(status.st_mode & 0777, 0600U);
@@ -113,7 +103,7 @@ TEST_F(ArchiveConversion, AFolderOfAnyNameAndTheTopHoldImages) {
   for (const std::string prefix : {"", "./", "some/", "./a/b/"}) {
     std::string tar;
     for (const auto& entry : fs::directory_iterator(STASIS_FIXTURES "/dumps/single")) {
-      tar += tar_file(prefix + entry.path().filename().string(), slurp(entry.path()));
+      tar += tar_file(prefix + entry.path().filename().string(), test::slurp(entry.path()));
     }
     put("x.tar", tar + tar_end());
     fs::remove_all(at("d"));
@@ -131,10 +121,10 @@ TEST_F(ArchiveConversion, JsonKeepsThePathsOfMembersAndGivesTheTarBack) {
     EXPECT_TRUE(fs::exists(at(name))) << name;
   }
   to(at("j"), at("y.tar"));
-  EXPECT_EQ(slurp(at("y.tar")), tar);
+  EXPECT_EQ(test::slurp(at("y.tar")), tar);
   to(at("j"), at("s.store"));
   to(at("s.store"), at("z.tar"));
-  EXPECT_EQ(slurp(at("z.tar")), tar);
+  EXPECT_EQ(test::slurp(at("z.tar")), tar);
 }
 
 TEST_F(ArchiveConversion, AnEditedPartOfJsonIsTaken) {
@@ -146,13 +136,13 @@ TEST_F(ArchiveConversion, AnEditedPartOfJsonIsTaken) {
   ASSERT_TRUE(source);
   const auto image = open_image(*source);
   ASSERT_TRUE(image) << image.error().line();
-  EXPECT_NE(slurp(at("y.tar")).find("another"), std::string::npos);
+  EXPECT_NE(test::slurp(at("y.tar")).find("another"), std::string::npos);
 }
 
 TEST_F(ArchiveConversion, JsonThatLeadsOutIsRefused) {
   put("x.tar", fixtures::crio_archive());
   to(at("x.tar"), at("j"), Form::json);
-  std::string manifest = slurp(at("j/archive.json"));
+  std::string manifest = test::slurp(at("j/archive.json"));
   manifest.replace(manifest.find("\"volumes/data.tar\""), 18, "\"../../data.tarr\" ");
   put("j/archive.json", manifest);
   const auto done = try_to(at("j"), at("y.tar"), {});
@@ -171,15 +161,15 @@ TEST_F(ArchiveConversion, AnOciLayoutIsOneLayerThatIsTheArchive) {
     const Outcome made = to(at(name), at("o"), Form::oci);
     EXPECT_EQ(made.levels.at(0).name, "shop_front-1_web");
     to(at("o") + "::shop_front-1_web", at("y.tar"));
-    EXPECT_EQ(slurp(at("y.tar")), tar) << name;
+    EXPECT_EQ(test::slurp(at("y.tar")), tar) << name;
     EXPECT_FALSE(try_to(at("o") + "::other", at("z.tar"), {}));
   }
-  EXPECT_NE(slurp(at("o/index.json")).find("shop_front-1_web"), std::string::npos);
+  EXPECT_NE(test::slurp(at("o/index.json")).find("shop_front-1_web"), std::string::npos);
   for (const auto& entry : fs::directory_iterator(at("o/blobs/sha256"))) {
     if (entry.file_size() > 5000) {
-      std::string bytes = slurp(entry.path());
+      std::string bytes = test::slurp(entry.path());
       bytes[bytes.size() / 2] = static_cast<char>(bytes[bytes.size() / 2] ^ 1);
-      std::ofstream(entry.path(), std::ios::binary) << bytes;
+      test::spill(entry.path(), bytes);
     }
   }
   const auto damaged = try_to(at("o"), at("z.tar"), {});
@@ -192,7 +182,7 @@ TEST_F(ArchiveConversion, AnOciLayoutSaysWhatPodmanKnowsACheckpointBy) {
   bool names_runtime = false;
   for (const auto& entry : fs::directory_iterator(at("o/blobs/sha256"))) {
     names_runtime =
-        names_runtime || slurp(entry.path())
+        names_runtime || test::slurp(entry.path())
                                  .find(
                                      "\"io.podman.annotations.checkpoint.runtime.name\": "
                                      "\"runc\"") != std::string::npos;

@@ -1,49 +1,21 @@
 // SPDX-License-Identifier: MIT
-// A directory for one test, gone when it ends; and image files made by hand.
+// What a directory holds; and image files made by hand.
 #pragma once
 
-#include <stdlib.h>
-
 #include <filesystem>
-#include <fstream>
-#include <iterator>
 #include <map>
 #include <string>
 
 #include "libimg/base/bytes.h"
+#include "tests/support/scratch.h"
 
 namespace img::criu::testing {
 
 namespace fs = std::filesystem;
 
-class Scratch {
- public:
-  Scratch() : path_((fs::temp_directory_path() / "stasis-test-XXXXXX").string()) {
-    if (::mkdtemp(path_.data()) == nullptr) {
-      std::abort();
-    }
-  }
-  Scratch(const Scratch&) = delete;
-  Scratch& operator=(const Scratch&) = delete;
-  ~Scratch() {
-    std::error_code ignored;
-    fs::remove_all(path_, ignored);
-  }
-  [[nodiscard]] const std::string& path() const { return path_; }
-  [[nodiscard]] std::string operator/(const std::string& name) const { return path_ + "/" + name; }
-
- private:
-  std::string path_;
-};
-
-inline std::string slurp(const fs::path& file) {
-  std::ifstream in(file, std::ios::binary);
-  return {std::istreambuf_iterator<char>(in), {}};
-}
-
-inline void spill(const fs::path& file, const std::string& bytes) {
-  std::ofstream(file, std::ios::binary) << bytes;
-}
+using test::Scratch;
+using test::slurp;
+using test::spill;
 
 /// Every file of a directory by name; links as "-> text".
 inline std::map<std::string, std::string> contents(const fs::path& directory) {

@@ -11,6 +11,7 @@
 #include "libimg/convert/convert.h"
 #include "libimg/convert/open_image.h"
 #include "tests/libimg/model/sample_image.h"
+#include "tests/support/scratch.h"
 
 namespace img::diff {
 namespace {
@@ -151,8 +152,7 @@ TEST(Difference, AFieldIsNamed) {
       core = entry.path();
     }
   }
-  std::ifstream in(core);
-  std::string text{std::istreambuf_iterator<char>(in), {}};
+  std::string text = test::slurp(core);
   const auto at = text.find("\"personality\": 0");
   ASSERT_NE(at, text.npos);
   text.replace(at, 16, "\"personality\": 9");

@@ -6,46 +6,35 @@
 
 #include <cstdlib>
 #include <filesystem>
-#include <fstream>
 #include <iterator>
 #include <map>
 #include <nlohmann/json.hpp>
 
 #include "libimg/base/unique_fd.h"
 #include "libimg/json/directory.h"
+#include "tests/support/scratch.h"
 
 namespace img::json {
 namespace {
 
 namespace fs = std::filesystem;
 
-std::string contents(const fs::path& file) {
-  std::ifstream in(file, std::ios::binary);
-  return {std::istreambuf_iterator<char>(in), {}};
-}
-
 std::map<std::string, std::string> all_contents(const fs::path& directory) {
   std::map<std::string, std::string> all;
   for (const auto& entry : fs::directory_iterator(directory)) {
     if (!entry.is_symlink()) {
-      all[entry.path().filename()] = contents(entry.path());
+      all[entry.path().filename()] = test::slurp(entry.path());
     }
   }
   return all;
 }
 
-class Place {
+class Place : public test::Scratch {
  public:
-  Place() : path_((fs::temp_directory_path() / "json-test-XXXXXX").string()) {
-    EXPECT_NE(::mkdtemp(path_.data()), nullptr);
-    fd_.reset(::open(path_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  }
-  ~Place() { fs::remove_all(path_); }
-  [[nodiscard]] const std::string& path() const { return path_; }
+  Place() : fd_(::open(path().c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)) {}
   [[nodiscard]] int fd() const { return fd_.get(); }
 
  private:
-  std::string path_;
   UniqueFd fd_;
 };
 

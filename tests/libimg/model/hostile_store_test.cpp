@@ -6,13 +6,13 @@
 
 #include <algorithm>
 #include <chrono>
-#include <fstream>
 #include <random>
 
 #include "libimg/base/mapping_guard.h"
 #include "libimg/store/changes.h"
 #include "tests/libimg/model/sample_image.h"
 #include "tests/libimg/store/child.h"
+#include "tests/support/scratch.h"
 
 namespace img::model {
 namespace {
@@ -22,14 +22,6 @@ using store::testing::Child;
 using store::testing::must;
 using store::testing::Scratch;
 using namespace testing;  // NOLINT: the sample image
-
-std::string slurp(const std::string& path) {
-  std::ifstream in(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(in), {}};
-}
-void spill(const std::string& path, const std::string& bytes) {
-  std::ofstream(path, std::ios::binary | std::ios::trunc) << bytes;
-}
 
 // 0: read, and right where it says so; 1: an error; 2: the guard. Stderr is not for the test's log.
 int read_everything(const std::string& place, const std::vector<Copy>& expected) {
@@ -102,7 +94,7 @@ class HostileStore : public ::testing::Test {
 
 TEST_F(HostileStore, ChangedBytes) {
   const std::string file = scratch_ / "s/data.mdb";
-  const std::string good = slurp(file);
+  const std::string good = test::slurp(file);
   std::mt19937 random(525);
   Outcomes outcomes;
   const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(5);
@@ -115,7 +107,7 @@ TEST_F(HostileStore, ChangedBytes) {
       at = random() % 2 == 0 ? at / 4096 * 4096 + random() % 64 : at;
       bad[at % bad.size()] = static_cast<char>(random() % 4 == 0 ? 0xff : random());
     }
-    spill(file, bad);
+    test::spill(file, bad);
     try_out(scratch_ / "s", records_, outcomes, "round " + std::to_string(round));
     if (HasFatalFailure()) {
       return;
@@ -128,10 +120,10 @@ TEST_F(HostileStore, ChangedBytes) {
 
 TEST_F(HostileStore, CutAnywhere) {
   const std::string file = scratch_ / "s/data.mdb";
-  const std::string good = slurp(file);
+  const std::string good = test::slurp(file);
   Outcomes outcomes;
   for (std::size_t size = 0; size < good.size(); size += 4096 * 7 + 1000) {
-    spill(file, good.substr(0, size));
+    test::spill(file, good.substr(0, size));
     try_out(scratch_ / "s", records_, outcomes, "cut at " + std::to_string(size));
   }
   EXPECT_EQ(outcomes.right, 0U);

@@ -1,11 +1,9 @@
 // SPDX-License-Identifier: MIT
-// A directory for one test, on tmpfs, gone when it ends; and what most tests of stores begin with.
+// What most tests of stores begin with: a folder in memory, and images by hand.
 #pragma once
 
 #include <gtest/gtest.h>
-#include <stdlib.h>
 
-#include <filesystem>
 #include <memory>
 #include <string>
 #include <vector>
@@ -13,30 +11,13 @@
 #include "libimg/store/image_view.h"
 #include "libimg/store/pending_image.h"
 #include "libimg/store/store.h"
+#include "tests/support/scratch.h"
 
 namespace img::store::testing {
 
-class Scratch {
+class Scratch : public test::Scratch {
  public:
-  Scratch() : path_("/dev/shm/stasis-test-XXXXXX") {
-    if (::mkdtemp(path_.data()) == nullptr) {
-      path_ = "/tmp/stasis-test-XXXXXX";
-      if (::mkdtemp(path_.data()) == nullptr) {
-        std::abort();
-      }
-    }
-  }
-  Scratch(const Scratch&) = delete;
-  Scratch& operator=(const Scratch&) = delete;
-  ~Scratch() {
-    std::error_code ignored;
-    std::filesystem::remove_all(path_, ignored);
-  }
-  [[nodiscard]] const std::string& path() const { return path_; }
-  [[nodiscard]] std::string operator/(const std::string& name) const { return path_ + "/" + name; }
-
- private:
-  std::string path_;
+  Scratch() : test::Scratch(test::memory_folder()) {}
 };
 
 /// The value, or a failed test that prints the error's line.

@@ -11,6 +11,7 @@
 #include <map>
 
 #include "tests/live/cycle/cycle.h"
+#include "tests/support/scratch.h"
 
 namespace img::live_test {
 namespace {
@@ -18,11 +19,6 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::string_view kSkip = "skip: ";
-
-std::string read(const std::string& path) {
-  std::ifstream in(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(in), {}};
-}
 
 /// A group with groups below it, in a hierarchy of its own (v1) or in the one there is (v2), gone
 /// with this.
@@ -71,7 +67,7 @@ class Groups {
                    v2_ ? nullptr : options.c_str()) == 0;
   }
   [[nodiscard]] bool is_listed() const {
-    return read("/proc/self/cgroup").find("name=" + name_ + ":") != std::string::npos;
+    return test::slurp("/proc/self/cgroup").find("name=" + name_ + ":") != std::string::npos;
   }
 
   bool v2_;
@@ -85,11 +81,11 @@ std::map<std::string, std::string> groups_of_all(pid_t root, const victim::Page&
   std::map<std::string, std::string> out;
   const std::string root_tasks = "/proc/" + std::to_string(root) + "/task";
   for (const auto& entry : fs::directory_iterator(root_tasks)) {
-    out[entry.path()] = read(entry.path() / "cgroup");
+    out[entry.path()] = test::slurp(entry.path() / "cgroup");
   }
   for (const int lane : {0, 1, 4, 5}) {
     const std::string path = "/proc/" + std::to_string(page.lanes[lane].load()) + "/cgroup";
-    out[path] = read(path);
+    out[path] = test::slurp(path);
   }
   return out;
 }
@@ -158,7 +154,8 @@ TEST_P(CycleCgroups, AMissingOneIsRefusedBeforeAnythingIsMade) {
     // Elsewhere it may live.
     why = cycle.restore("--detach --cgroup " + groups.path(""));
     why += why.empty() ? cycle.goes_on() : "";
-    const std::string now = read("/proc/" + std::to_string(cycle.victim().pid()) + "/cgroup");
+    const std::string now =
+        test::slurp("/proc/" + std::to_string(cycle.victim().pid()) + "/cgroup");
     return now.find("-test\n") == now.npos ? why + "it is not in the group: " + now : why;
   }));
 }
@@ -172,7 +169,7 @@ std::string with_thread_alone(bool v2) {
   std::string why = groups.make("/threads");
   if (v2) {
     std::ofstream(groups.path("/threads/cgroup.type")) << "threaded";
-    if (read(groups.path("/threads/cgroup.type")) != "threaded\n") {
+    if (test::slurp(groups.path("/threads/cgroup.type")) != "threaded\n") {
       return std::string(kSkip) + "no threaded groups here";
     }
   }
@@ -184,9 +181,9 @@ std::string with_thread_alone(bool v2) {
   }
   why += groups.move(last, "/threads", true);
   const std::string file = "/proc/" + std::to_string(root) + "/task/" + std::to_string(last);
-  const std::string before = read(file + "/cgroup");
+  const std::string before = test::slurp(file + "/cgroup");
   why += why.empty() ? cycle.turn() : "";
-  const std::string after = read(file + "/cgroup");
+  const std::string after = test::slurp(file + "/cgroup");
   return why.empty() && before != after ? "before " + before + " after " + after : why;
 }
 

@@ -12,8 +12,7 @@
 
 #include <array>
 #include <filesystem>
-#include <fstream>
-#include <iterator>
+#include "tests/support/scratch.h"
 
 namespace img::live_test {
 namespace {
@@ -101,8 +100,7 @@ int Cycle::run(const std::string& command) {
   int status = 0;
   while (waitpid(-1, &status, 0) != tool) {
   }
-  std::ifstream in(log, std::ios::binary);
-  said_.assign(std::istreambuf_iterator<char>(in), {});
+  said_ = test::slurp(log);
   return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 

@@ -7,6 +7,7 @@
 
 #include "live/procfs/proc_dir.h"
 #include "tests/live/cycle/cycle.h"
+#include "tests/support/scratch.h"
 
 namespace img::live_test {
 namespace {
@@ -119,12 +120,9 @@ TEST(CycleTask, ASleepGoesOnForWhatIsLeftOfIt) {
 // Its status is what the signal makes it; what the kernel had said of a core dump is told once.
 TEST(CycleTask, AZombieThatLeftACoreDump) {
   EXPECT_EQ(in_own_namespace([]() -> std::string {
-              std::string folder = std::filesystem::temp_directory_path() / "stasis-core-XXXXXX";
-              if (::mkdtemp(folder.data()) == nullptr) {
-                return "no folder";
-              }
-              Cycle cycle("core_zombie", {folder});
-              std::filesystem::remove_all(folder);
+              std::optional<test::Scratch> folder(std::in_place);
+              Cycle cycle("core_zombie", {folder->path()});
+              folder.reset();
               std::string why = cycle.turn();
               const bool is_told = cycle.said().find("core dump") != std::string::npos;
               const bool is_due = cycle.victim().page().lanes[1] == 1;

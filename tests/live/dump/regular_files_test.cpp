@@ -16,6 +16,7 @@
 #include "schema/locks_generated.h"
 #include "schema/remaps_generated.h"
 #include "tests/live/dump/open_files.h"
+#include "tests/support/scratch.h"
 
 namespace img::live_test {
 namespace {
@@ -23,19 +24,6 @@ namespace {
 using model::Kind;
 using schema::FdTypes;
 using state::Piece;
-
-class Folder {
- public:
-  Folder() {
-    char name[] = "/tmp/stasis-open-files-XXXXXX";
-    path_ = ::mkdtemp(name);
-  }
-  ~Folder() { std::filesystem::remove_all(path_); }
-  std::string operator/(const char* name) const { return path_ + "/" + name; }
-
- private:
-  std::string path_;
-};
 
 const schema::RegFileEntry* reg(const Collected& collected, int number, std::size_t index = 0) {
   const auto* file = collected.file(number, index);
@@ -48,7 +36,7 @@ const schema::RegFileEntry* reg(const Collected& collected, int number, std::siz
 }
 
 TEST(OpenFiles, RegularFile) {
-  const Folder folder;
+  const test::Scratch folder;
   const std::string path = folder / "log";
   const Opener opener([&] {
     const int fd = ::open(path.c_str(), O_RDWR | O_CREAT | O_NONBLOCK, 0640);
@@ -134,7 +122,7 @@ TEST(OpenFiles, CloseOnExec) {
 }
 
 TEST(OpenFiles, DeletedFile) {
-  const Folder folder;
+  const test::Scratch folder;
   const std::string small = folder / "small";
   const std::string sparse = folder / "sparse";
   const Opener opener([&] {
@@ -167,7 +155,7 @@ TEST(OpenFiles, DeletedFile) {
 }
 
 TEST(OpenFiles, PositionOfADeletedFileStays) {
-  const Folder folder;
+  const test::Scratch folder;
   const std::string path = folder / "x";
   const Opener opener([&] {
     const int fd = ::open(path.c_str(), O_RDWR | O_CREAT, 0600);
@@ -181,7 +169,7 @@ TEST(OpenFiles, PositionOfADeletedFileStays) {
 }
 
 TEST(OpenFiles, RefusesLargeGhost) {
-  const Folder folder;
+  const test::Scratch folder;
   const Opener opener([&] {
     const int fd = ::open((folder / "x").c_str(), O_RDWR | O_CREAT, 0600);
     ASSERT_EQ(::pwrite(fd, std::string(9000, 'x').data(), 9000, 0), 9000);
@@ -194,7 +182,7 @@ TEST(OpenFiles, RefusesLargeGhost) {
 }
 
 TEST(OpenFiles, LinkRemap) {
-  const Folder folder;
+  const test::Scratch folder;
   const std::string name = folder / "old";
   const Opener opener([&] {
     ::open(name.c_str(), O_RDWR | O_CREAT, 0600);
@@ -239,7 +227,7 @@ TEST(OpenFiles, WhatIsNotWrittenIsUndone) {
 }
 
 TEST(OpenFiles, LinkRemapNeedsOption) {
-  const Folder folder;
+  const test::Scratch folder;
   const Opener opener([&] {
     ::open((folder / "old").c_str(), O_RDWR | O_CREAT, 0600);
     ASSERT_EQ(::rename((folder / "old").c_str(), (folder / "new").c_str()), 0);
@@ -295,7 +283,7 @@ TEST(OpenFiles, RefusesUnknownKind) {
 }
 
 TEST(OpenFiles, Locks) {
-  const Folder folder;
+  const test::Scratch folder;
   const Opener opener([&] {
     const auto make = [&](const char* name) {
       return ::open((folder / name).c_str(), O_RDWR | O_CREAT, 0600);
@@ -328,7 +316,7 @@ TEST(OpenFiles, Locks) {
 }
 
 TEST(OpenFiles, Lease) {
-  const Folder folder;
+  const test::Scratch folder;
   const Opener opener([&] {
     const std::string path = folder / "x";
     ::close(::open(path.c_str(), O_RDWR | O_CREAT, 0600));
@@ -345,7 +333,7 @@ TEST(OpenFiles, Lease) {
 }
 
 TEST(OpenFiles, RefusesBreakingLease) {
-  const Folder folder;
+  const test::Scratch folder;
   const std::string path = folder / "x";
   const Opener opener([&] {
     ::signal(SIGIO, SIG_IGN);

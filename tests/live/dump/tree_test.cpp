@@ -13,7 +13,6 @@
 
 #include <algorithm>
 #include <cstdio>
-#include <fstream>
 #include <map>
 
 #include "live/dump/mapping_rules.h"
@@ -25,6 +24,7 @@
 #include "schema/zombie_generated.h"
 #include "tests/live/dump/open_files.h"
 #include "tests/live/victim_process.h"
+#include "tests/support/scratch.h"
 
 namespace img::dump {
 namespace {
@@ -243,16 +243,13 @@ TEST(DumpRefusals, ShellJob) {
 }
 
 TEST(DumpRefusals, UsesStore) {
-  char folder[] = "/tmp/stasis-test-XXXXXX";
-  ASSERT_NE(::mkdtemp(folder), nullptr);
-  const std::string database = std::string(folder) + "/data.mdb";
-  std::ofstream(database) << "x";
+  const test::Scratch folder;
+  const std::string database = folder / "data.mdb";
+  test::spill(database, "x");
   Opener child([&] { static_cast<void>(std::fopen(database.c_str(), "r")); });
-  const std::vector<Error> reasons = against(child.pid(), folder, true);
+  const std::vector<Error> reasons = against(child.pid(), folder.path(), true);
   ASSERT_EQ(reasons.size(), 1U);
   EXPECT_EQ(reasons[0].why, state::row(Piece::uses_store).text);
-  ::unlink(database.c_str());
-  ::rmdir(folder);
 }
 
 TEST(DumpRefusals, KernelThreadsAndThisProgram) {

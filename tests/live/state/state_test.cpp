@@ -6,28 +6,23 @@
 #include <gtest/gtest.h>
 
 #include <filesystem>
-#include <fstream>
 #include <iterator>
 #include <regex>
 #include <set>
 #include <string>
+#include "tests/support/scratch.h"
 
 namespace img::state {
 namespace {
 
 namespace fs = std::filesystem;
 
-std::string read(const fs::path& path) {
-  std::ifstream in(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(in), {}};
-}
-
 template <class Visit>
 void visit_sources(const char* folder, Visit visit) {
   for (const auto& entry : fs::recursive_directory_iterator(fs::path(STASIS_SOURCE) / folder)) {
     const std::string extension = entry.path().extension().string();
     if (extension == ".cpp" || extension == ".h") {
-      visit(entry.path(), read(entry.path()));
+      visit(entry.path(), test::slurp(entry.path()));
     }
   }
 }

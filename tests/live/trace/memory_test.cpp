@@ -91,13 +91,33 @@ std::uint64_t frame(pid_t pid, std::uint64_t address) {
   return entry & ((std::uint64_t{1} << 55) - 1);
 }
 
-TEST_F(Remote, SharedPagesStayShared) {
-  const pid_t child = fork();
-  if (child == 0) {
-    pause();
-    _exit(0);
+// A copy of this process that waits, ended with this.
+class Child {
+ public:
+  Child() : pid_(fork()) {
+    while (pid_ == 0) {
+      pause();
+    }
   }
-  const auto memory = RemoteMemory::open(child);
+  Child(const Child&) = delete;
+  Child& operator=(const Child&) = delete;
+  ~Child() { end(); }
+  void end() {
+    if (pid_ > 0) {
+      kill(pid_, SIGKILL);
+      waitpid(pid_, nullptr, 0);
+      pid_ = -1;
+    }
+  }
+  [[nodiscard]] pid_t pid() const { return pid_; }
+
+ private:
+  pid_t pid_;
+};
+
+TEST_F(Remote, SharedPagesStayShared) {
+  const Child child;
+  const auto memory = RemoteMemory::open(child.pid());
   ASSERT_TRUE(memory.has_value());
   const RemoteRange ranges[] = {{address(kPage), 3 * kPage}, {address(9 * kPage), kPage}};
   std::vector<std::byte> got(4 * kPage);
@@ -106,22 +126,16 @@ TEST_F(Remote, SharedPagesStayShared) {
   EXPECT_EQ(std::memcmp(got.data(), at_ + kPage, 3 * kPage), 0);
   EXPECT_EQ(std::memcmp(&got[3 * kPage], at_ + 9 * kPage, kPage), 0);
   for (const std::size_t page : {1UL, 2UL, 3UL, 9UL}) {
-    EXPECT_EQ(frame(child, address(page * kPage)), frame(getpid(), address(page * kPage))) << page;
+    EXPECT_EQ(frame(child.pid(), address(page * kPage)), frame(getpid(), address(page * kPage)))
+        << page;
   }
-  kill(child, SIGKILL);
-  waitpid(child, nullptr, 0);
 }
 
 TEST_F(Remote, OfAProcessThatHasEnded) {
-  const pid_t child = fork();
-  if (child == 0) {
-    pause();
-    _exit(0);
-  }
-  const auto memory = RemoteMemory::open(child);
+  Child child;
+  const auto memory = RemoteMemory::open(child.pid());
   ASSERT_TRUE(memory.has_value());
-  kill(child, SIGKILL);
-  waitpid(child, nullptr, 0);
+  child.end();
   EXPECT_EQ(memory->get<int>(address()).error().fault, Fault::gone);
 }
 
