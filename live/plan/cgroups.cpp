@@ -94,7 +94,7 @@ void CgroupPlanner::move(std::uint32_t tid, std::uint32_t from, std::uint32_t to
       continue;
     }
     const std::uint32_t hierarchy = hierarchies_.at(member->name()->str());
-    if (expected_.try_emplace({hierarchy, path}, true).second) {
+    if (expected_.emplace(hierarchy, path).second) {
       builder_.expect(CgroupPresent{hierarchy, path});
     }
     builder_.step(MoveToCgroup{tid, hierarchy, path, is_thread});

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <map>
+#include <set>
 
 #include "libimg/base/result.h"
 #include "live/plan/builder.h"
@@ -36,7 +37,7 @@ class CgroupPlanner {
   const PlanOptions& options_;
   std::map<std::string, std::uint32_t, std::less<>> hierarchies_;  // by any of its controllers
   std::map<std::uint32_t, std::uint32_t> sets_;                    // by task
-  std::map<std::pair<std::uint32_t, std::string>, bool> expected_;
+  std::set<std::pair<std::uint32_t, std::string>> expected_;       // hierarchy and path
 };
 
 }  // namespace img::plan

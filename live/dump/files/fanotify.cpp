@@ -23,24 +23,20 @@ class Fanotifies final : public FileKind {
   bool recognises(const OpenFile& file) const override { return file.info.fanotify.has_value(); }
 
   Result<void> collect(OpenFile& file, std::uint32_t id) override {
-    std::vector<std::string> paths;
-    for (const FanotifyMark& mark : file.info.fanotify->marks) {
-      // Who asks for permission would wait for us, who stand still.
-      if (mark.on == FanotifyMark::On::other || (mark.mask & kPermissions) != 0) {
-        bench_.refuse(file, state::Piece::fanotify_kind);
-        return {};
-      }
-      IMG_ASSIGN(const WatchedFile found, find(mark));
-      if (!found.can_be_found_again()) {
-        bench_.refuse(file, state::Piece::inotify_no_path);
-        return {};
-      }
-      paths.push_back(found.path);
+    const auto& marks = file.info.fanotify->marks;
+    // Who asks for permission would wait for us, who stand still.
+    if (std::any_of(marks.begin(), marks.end(), [](const FanotifyMark& mark) {
+          return mark.on == FanotifyMark::On::other || (mark.mask & kPermissions) != 0;
+        })) {
+      bench_.refuse(file, state::Piece::fanotify_kind);
+      return {};
     }
-    if (file.has_unread()) {
-      bench_.lose(file, state::Piece::inotify_events);
+    IMG_ASSIGN(const auto paths,
+               watched_paths(bench_, file, marks,
+                             [this](const FanotifyMark& mark) { return find(mark); }));
+    if (paths) {
+      add(file, id, *paths);
     }
-    add(file, id, paths);
     return {};
   }
 

@@ -18,20 +18,13 @@ class Inotifies final : public FileKind {
     std::vector<procfs::InotifyWatch> watches = file.info.inotify;
     std::sort(watches.begin(), watches.end(),
               [](const auto& one, const auto& other) { return one.descriptor < other.descriptor; });
-    std::vector<std::string> paths;
-    for (const procfs::InotifyWatch& watch : watches) {
-      IMG_ASSIGN(const WatchedFile found,
-                 find_watched(bench_, watch.handle, watch.device, watch.inode));
-      if (!found.can_be_found_again()) {
-        bench_.refuse(file, state::Piece::inotify_no_path);
-        return {};
-      }
-      paths.push_back(found.path);
+    IMG_ASSIGN(const auto paths,
+               watched_paths(bench_, file, watches, [&](const procfs::InotifyWatch& watch) {
+                 return find_watched(bench_, watch.handle, watch.device, watch.inode);
+               }));
+    if (paths) {
+      add(file, id, watches, *paths);
     }
-    if (file.has_unread()) {
-      bench_.lose(file, state::Piece::inotify_events);
-    }
-    add(file, id, watches, paths);
     return {};
   }
 
