@@ -4,6 +4,7 @@
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 
 #include <cerrno>
 #include <map>
@@ -29,11 +30,18 @@ constexpr std::string_view kDeleted = " (deleted)";
 struct SocketFile {
   struct stat stat {};
   bool is_deleted = false;
+  std::string name;    // with its zero byte
   std::string folder;  // where a relative name starts
 };
 
 bool is_path(const std::string& name) {
   return !name.empty() && name[0] != '\0';
+}
+
+bool leads_to(const std::string& path, const struct stat& file) {
+  struct stat named {};
+  return ::lstat(path.c_str(), &named) == 0 && named.st_dev == file.st_dev &&
+         named.st_ino == file.st_ino;
 }
 
 class UnixSockets final : public FileKind {
@@ -192,14 +200,32 @@ class UnixSockets final : public FileKind {
       path.resize(path.size() - kDeleted.size());
       out.is_deleted = true;
     }
+    out.name = name;
     const std::string given = name.c_str();  // without its zero byte
-    if (given[0] != '/') {
-      if (!path.ends_with("/" + given)) {
-        return fail(Fault::unsupported, file.name(), "find the folder of its name", path);
-      }
+    const bool is_relative = given[0] != '/';
+    if (is_relative && path.ends_with("/" + given)) {
       out.folder = path.substr(0, path.size() - given.size() - 1);
+    } else if (is_relative || (!out.is_deleted && !leads_to(given, out.stat))) {
+      name_anew(file, path, out);
     }
     return out;
+  }
+
+  /// Its file was renamed, as servers do that replace their own at once, or it was named in another
+  /// root directory. It is found by the name that it has.
+  void name_anew(const OpenFile& file, const std::string& path, SocketFile& out) {
+    const std::size_t slash = path.rfind('/');
+    const bool is_short = path.size() < sizeof(sockaddr_un::sun_path);
+    if (!path.starts_with('/') || path.size() - slash > sizeof(sockaddr_un::sun_path)) {
+      bench_.refuse(file, state::Piece::file_unreachable);
+      return;
+    }
+    out.name = is_short ? path : path.substr(slash + 1);
+    out.name += '\0';
+    if (!is_short) {
+      out.folder = path.substr(0, slash);
+    }
+    bench_.lose(file, state::Piece::unix_renamed);
   }
 
   Result<void> add(const OpenFile& file, std::uint32_t id, const UnixSocketState& socket,
@@ -211,8 +237,9 @@ class UnixSockets final : public FileKind {
     auto& builder = bench_.builder();
     const auto owner = owner_entry(builder, file.owner);
     const auto options = options_entry(builder, file.copy.get(), true);
-    const auto name = builder.CreateVector(
-        reinterpret_cast<const std::uint8_t*>(socket.name.data()), socket.name.size());
+    const std::string& kept = bound ? bound->name : socket.name;
+    const auto name = builder.CreateVector(reinterpret_cast<const std::uint8_t*>(kept.data()),
+                                           kept.size());
     const auto permissions =
         bound ? schema::CreateFilePermsEntry(builder, bound->stat.st_mode, bound->stat.st_uid,
                                              bound->stat.st_gid)

@@ -89,6 +89,8 @@ def socket_files():
     sender.connect("gone/name")
     os.unlink("gone/name")
     os.rmdir("gone")
+    renamed = bound(socket.SOCK_DGRAM, "sockets/new")
+    os.rename("sockets/new", "sockets/renamed")
     waiting = socket.socket(socket.AF_UNIX)
     waiting.connect("sockets/name")
     client = socket.socket(socket.AF_UNIX)
@@ -112,13 +114,15 @@ def socket_files():
         client.send(b"c")
         probe = socket.socket(socket.AF_UNIX)
         probe.connect("sockets/name")
-        answer = (answerer.recv(9), lost.recv(9), server.recv(9), here.recv(20))
+        socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM).sendto(b"d", "sockets/renamed")
+        answer = (answerer.recv(9), lost.recv(9), server.recv(9), here.recv(20), renamed.recv(9))
         names = (deleted.getsockname(), lost.getsockname(), halves.getsockname())
         accepted, _ = first.accept()
         os.unlink("sockets/name")
         os.unlink("sockets/halves")
+        os.unlink("sockets/renamed")
         alone = (half.recv(9), half.recv(9), half.getsockname())
-        return (answer == (b"a", b"b", b"c", b"last words") and
+        return (answer == (b"a", b"b", b"c", b"last words", b"d") and
                 alone == (b"bye", b"", "sockets/halves") and
                 names == ("sockets/name", "gone/name", "sockets/halves") and not os.path.exists("gone"))
     return right
