@@ -171,13 +171,14 @@ Result<void> remove_member(int folder, const FolderMember& member, std::uint64_t
 Result<FolderPlan> plan_folder(const convert::Source& folder, const gc::Policy& policy) {
   IMG_ASSIGN(const UniqueFd fd, open_directory(AT_FDCWD, folder.path, folder.path));
   FolderPlan plan;
-  std::vector<gc::Candidate> candidates;
   for (const convert::Source& source : folder.members) {
-    IMG_ASSIGN(FolderMember member, look_at(source, fd.get()));
+    IMG_ASSIGN(plan.members.emplace_back(), look_at(source, fd.get()));
+  }
+  std::vector<gc::Candidate> candidates;
+  for (const FolderMember& member : plan.members) {
     // What has a reason to stay before it is judged is in no series, and as good as pinned.
     candidates.push_back({member.name, member.series, member.time_ns, !member.verdict.why.empty(),
                           true, std::nullopt});
-    plan.members.push_back(std::move(member));
   }
   for (std::size_t at = 0; at < plan.members.size(); ++at) {
     if (const auto parent = parent_name(folder.members[at].path)) {

@@ -20,7 +20,13 @@ class Collection {
  public:
   Collection(const std::shared_ptr<const store::Store>& store, const Plan& plan,
              const Options& options, const std::atomic<int>* stop)
-      : store_(store), plan_(plan), options_(options), stop_(stop) {}
+      : store_(store), plan_(plan), options_(options), stop_(stop) {
+    for (const PlannedImage& image : plan.images) {
+      if (image.verdict.drop) {
+        going_.insert(image.id);
+      }
+    }
+  }
 
   [[nodiscard]] Result<void> pin();
   [[nodiscard]] Result<void> purge_dead();
@@ -34,15 +40,16 @@ class Collection {
 
  private:
   [[nodiscard]] bool is_stopped() const { return stop_ != nullptr && stop_->load() != 0; }
+  [[nodiscard]] Result<void> spare_needed(const store::WriteTxn& txn, std::set<Id>& going) const;
   [[nodiscard]] Result<void> hide(store::WriteTxn& txn);
   [[nodiscard]] Result<void> hide_one(store::WriteTxn& txn, const ImageRow& row);
-  [[nodiscard]] std::optional<Id> parent_after(const PlannedImage& image,
-                                               const std::vector<ImageRow>& rows) const;
+  [[nodiscard]] Result<std::optional<Id>> parent_after(const store::Txn& now, Id image) const;
 
   const std::shared_ptr<const store::Store>& store_;
   const Plan& plan_;
   const Options& options_;
   const std::atomic<int>* stop_;
+  std::set<Id> going_;  // as planned
   std::vector<std::uint64_t> hidden_;
   Outcome outcome_;
 };
@@ -68,20 +75,19 @@ Result<void> Collection::purge_dead() {
 }
 
 // The first ancestor that stays.
-std::optional<Id> Collection::parent_after(const PlannedImage& image,
-                                           const std::vector<ImageRow>& rows) const {
-  Id at = image.id;
-  for (;;) {
-    const auto row = std::ranges::find(rows, at, &ImageRow::id);
-    if (row == rows.end() || row->header->parent() == nullptr) {
-      return std::nullopt;
+Result<std::optional<Id>> Collection::parent_after(const store::Txn& now, Id image) const {
+  for (std::size_t steps = 0; steps <= going_.size(); ++steps) {
+    IMG_ASSIGN(const ImageRow row, store::find_image(now, image));
+    if (row.header->parent() == nullptr) {
+      return std::optional<Id>();
     }
-    at = Id::of(*row->header->parent());
-    const auto planned = std::ranges::find(plan_.images, at, &PlannedImage::id);
-    if (planned == plan_.images.end() || !planned->verdict.drop) {
-      return at;
+    image = Id::of(*row.header->parent());
+    if (!going_.contains(image)) {
+      return std::optional(image);
     }
   }
+  return fail(Fault::corrupt, store_->place(), "find parents of " + image.hex(),
+              "images are their own parents");
 }
 
 Result<void> Collection::fold() {
@@ -89,16 +95,13 @@ Result<void> Collection::fold() {
     if (!image.folds || is_stopped()) {
       continue;
     }
-    Fold fold{image.id, std::nullopt};
+    Result<void> done;
     {
-      IMG_ASSIGN(const store::Snapshot now, store_->snapshot());
-      IMG_ASSIGN(const std::vector<ImageRow> rows, store::list_images(*now));
-      if (std::ranges::find(rows, image.id, &ImageRow::id) == rows.end()) {
-        continue;  // deleted since
-      }
-      fold.parent = parent_after(image, rows);
+      IMG_ASSIGN(store::Snapshot now, store_->snapshot());
+      const auto parent = parent_after(*now, image.id);
+      now.reset();
+      done = parent ? apply_fold(store_, {image.id, *parent}) : fail(parent.error());
     }
-    auto done = apply_fold(store_, fold);
     // One that is deleted meanwhile needs nothing; one whose parent is stays as it was.
     if (!done && done.error().fault != Fault::missing) {
       return done;
@@ -107,35 +110,41 @@ Result<void> Collection::fold() {
   return {};
 }
 
-Result<void> Collection::hide(store::WriteTxn& txn) {
-  IMG_ASSIGN(const std::vector<ImageRow> rows, store::list_images(txn));
-  std::set<Id> going;
-  for (const PlannedImage& image : plan_.images) {
-    if (image.verdict.drop) {
-      going.insert(image.id);
+// What somebody has come to need, or pinned, since the plan was made stays, and so do its own
+// parents.
+Result<void> Collection::spare_needed(const store::WriteTxn& txn, std::set<Id>& going) const {
+  for (const Id& id : going_) {
+    const auto row = store::find_image(txn, id);
+    if (row ? row->pinned : row.error().fault == Fault::missing) {
+      going.erase(id);
+    } else if (!row) {
+      return fail(row.error());
     }
   }
-  // What somebody has come to need, or pinned, since the plan was made stays, and so do its own
-  // parents. Children come after their parents.
   IMG_ASSIGN(const std::vector<store::Pending> pending, store::pending_images(*store_, txn));
   for (const store::Pending& written : pending) {
     if (written.parent) {
       going.erase(*written.parent);
     }
   }
-  for (auto row = rows.rbegin(); row != rows.rend(); ++row) {
-    if (row->pinned) {
-      going.erase(row->id);
-    }
-    if (!going.contains(row->id) && row->header->parent() != nullptr) {
-      going.erase(Id::of(*row->header->parent()));
+  // Children come after their parents.
+  IMG_ASSIGN(const std::vector<store::Descent> descents, store::list_descents(txn));
+  for (auto descent = descents.rbegin(); descent != descents.rend(); ++descent) {
+    if (!going.contains(descent->id)) {
+      going.erase(descent->parent);
     }
   }
+  return {};
+}
+
+Result<void> Collection::hide(store::WriteTxn& txn) {
+  std::set<Id> going = going_;
+  IMG_TRY(spare_needed(txn, going));
   for (const PlannedImage& image : plan_.images) {
     if (!image.verdict.drop) {
       continue;
     }
-    const auto row = store::find_image(txn, image.id);  // those of the list went with a change
+    const auto row = store::find_image(txn, image.id);  // not before: a change ends what it shows
     if (row && going.contains(image.id)) {
       IMG_TRY(hide_one(txn, *row));
     } else if (row) {
@@ -158,7 +167,7 @@ Result<void> Collection::hide_one(store::WriteTxn& txn, const ImageRow& row) {
 }
 
 Result<void> Collection::drop() {
-  if (std::ranges::none_of(plan_.images, [](const auto& image) { return image.verdict.drop; })) {
+  if (going_.empty()) {
     return {};
   }
   IMG_ASSIGN(auto txn, store_->write());
@@ -197,7 +206,16 @@ Result<void> Collection::rewrite() {
 
 Result<void> Collection::sweep() {
   IMG_TRY(store_->remove_unfinished_copy());
-  IMG_ASSIGN(const store::Sweep swept, store::sweep_packs(*store_));
+  std::vector<Id> candidates;
+  for (const PlannedPack& pack : plan_.packs) {
+    candidates.push_back(pack.id);
+  }
+  for (const auto* strays : {&plan_.strays.gone, &plan_.strays.kept}) {
+    for (const store::Sweep::Pack& pack : *strays) {
+      candidates.push_back(pack.id);
+    }
+  }
+  IMG_ASSIGN(const store::Sweep swept, store::sweep_packs(*store_, candidates));
   for (const store::Sweep::Pack& pack : swept.gone) {
     outcome_.bytes += pack.bytes;
   }

@@ -40,6 +40,7 @@ class Planner {
   [[nodiscard]] Plan take() { return std::move(plan_); }
 
  private:
+  void find_parents(const std::vector<ImageRow>& rows);
   [[nodiscard]] Result<void> apply_pins();
   [[nodiscard]] Result<PlannedImage*> named(const std::string& name);
   [[nodiscard]] Result<bool> weigh_fold_of(std::size_t at);
@@ -49,7 +50,8 @@ class Planner {
   const Options& options_;
   store::Snapshot now_;
   Plan plan_;
-  std::set<Id> in_use_;  // packs that somebody who writes may come to refer to
+  std::set<std::uint64_t> dead_;  // commit numbers of what writers left that died
+  std::set<Id> in_use_;           // packs that somebody who writes may come to refer to
   std::vector<std::optional<std::size_t>> parents_;
   std::map<std::uint64_t, PlannedImage*> going_;                // by commit number
   std::map<Id, std::map<std::uint64_t, std::uint64_t>> taken_;  // pack, commit: bytes
@@ -57,12 +59,8 @@ class Planner {
 
 Result<void> Planner::list_images() {
   IMG_ASSIGN(const std::vector<ImageRow> rows, store::list_images(*now_));
-  std::map<Id, std::size_t> places;
+  plan_.images.reserve(rows.size());
   for (const ImageRow& row : rows) {
-    const schema::Id128* parent = row.header->parent();
-    const auto found = parent == nullptr ? places.end() : places.find(Id::of(*parent));
-    parents_.push_back(found == places.end() ? std::nullopt : std::optional(found->second));
-    places.emplace(row.id, plan_.images.size());
     PlannedImage& image = plan_.images.emplace_back();
     image.id = row.id;
     image.commit = row.commit;
@@ -73,7 +71,30 @@ Result<void> Planner::list_images() {
     image.time_ns = time_of(*row.header);
     image.bytes = row.header->record_bytes();
   }
+  find_parents(rows);
   return apply_pins();
+}
+
+void Planner::find_parents(const std::vector<ImageRow>& rows) {
+  parents_.resize(rows.size());
+  std::vector<std::pair<Id, std::size_t>> places;  // made for the first that has one
+  for (std::size_t at = 0; at < rows.size(); ++at) {
+    const schema::Id128* parent = rows[at].header->parent();
+    if (parent == nullptr) {
+      continue;
+    }
+    if (places.empty()) {
+      for (std::size_t place = 0; place < rows.size(); ++place) {
+        places.emplace_back(rows[place].id, place);
+      }
+      std::ranges::sort(places);
+    }
+    const Id id = Id::of(*parent);
+    const auto found = std::ranges::lower_bound(places, std::pair(id, std::size_t{0}));
+    if (found != places.end() && found->first == id && found->second < at) {
+      parents_[at] = found->second;
+    }
+  }
 }
 
 Result<PlannedImage*> Planner::named(const std::string& name) {
@@ -105,6 +126,7 @@ Result<void> Planner::list_pending() {
       in_use_.insert(pending.packs.begin(), pending.packs.end());
     } else {
       plan_.pending.push_back({pending.commit, pending.name});
+      dead_.insert(pending.commit);
     }
   }
   return {};
@@ -112,6 +134,7 @@ Result<void> Planner::list_pending() {
 
 Result<void> Planner::judge_images() {
   std::vector<Candidate> candidates;
+  candidates.reserve(plan_.images.size());
   for (std::size_t at = 0; at < plan_.images.size(); ++at) {
     const PlannedImage& image = plan_.images[at];
     candidates.push_back(
@@ -184,17 +207,17 @@ void Planner::judge_pack(const store::UsedPack& pack) {
   std::uint64_t alive = 0;
   std::size_t users = 0;
   PlannedImage* last = nullptr;
-  for (const auto& [commit, bytes] : taken_[pack.id]) {
-    alive += bytes;
-    ++users;
+  if (const auto taken = taken_.find(pack.id); taken != taken_.end()) {
+    for (const auto& [commit, bytes] : taken->second) {
+      alive += bytes;
+      ++users;
+    }
   }
   for (const store::PackUse& user : pack.users) {
     const auto going = going_.find(user.commit);
-    const bool is_dead = std::ranges::find(plan_.pending, user.commit, &PlannedPending::commit) !=
-                         plan_.pending.end();
     if (going != going_.end()) {
       last = last == nullptr || last->commit < user.commit ? going->second : last;
-    } else if (!is_dead) {
+    } else if (!dead_.contains(user.commit)) {
       alive += user.bytes;
       ++users;
     }

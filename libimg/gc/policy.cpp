@@ -57,7 +57,7 @@ void Judge::retain() {
   if (!policy_.is_retention()) {
     return;
   }
-  std::map<std::string, std::vector<std::size_t>> by_series;
+  std::map<std::string_view, std::vector<std::size_t>> by_series;
   for (std::size_t at = 0; at < images_.size(); ++at) {
     const Candidate& image = images_[at];
     if (image.has_name && (policy_.series.empty() || image.series == policy_.series)) {
@@ -124,7 +124,7 @@ void Judge::keep_needed(bool named_too) {
       const auto parent = images_[at].parent;
       if (!verdicts_[at].drop && parent && verdicts_[*parent].drop &&
           (named_too || !images_[*parent].has_name)) {
-        verdicts_[*parent] = {false, "parent of " + images_[at].name};
+        verdicts_[*parent] = {false, "parent of " + std::string(images_[at].name)};
         changed = true;
       }
     }

@@ -7,15 +7,17 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "libimg/base/result.h"
 
 namespace img::gc {
 
+/// Borrows its words.
 struct Candidate {
-  std::string name;
-  std::string series;
+  std::string_view name;
+  std::string_view series;
   std::uint64_t time_ns = 0;  // when it was taken; of those of one time the later is the newer
   bool pinned = false;
   bool has_name = true;               // else it stays only for those that need it

@@ -1,13 +1,9 @@
 // SPDX-License-Identifier: MIT
 #include "libimg/store/catalogue.h"
 
-#include <dirent.h>
 #include <fcntl.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
-#include <charconv>
 
 #include "libimg/base/file.h"
 #include "libimg/base/file_lock.h"
@@ -23,7 +19,16 @@ namespace {
 
 constexpr std::uint64_t kNoCommit = ~std::uint64_t{0};
 
-Result<ImageRow> make_row(const Txn& txn, std::uint64_t commit, const schema::ImageHeader* header) {
+/// Which image a name is, and what is said of it.
+struct NameRow {
+  std::uint64_t commit = 0;
+  Id image;
+  std::string_view name;
+  bool pinned = false;
+};
+
+Result<ImageRow> unnamed_row(const Txn& txn, std::uint64_t commit,
+                             const schema::ImageHeader* header) {
   ImageRow row;
   row.id = Id::of(*header->id());
   row.commit = commit;
@@ -31,17 +36,25 @@ Result<ImageRow> make_row(const Txn& txn, std::uint64_t commit, const schema::Im
   if (header->commit() != commit || !is_image_name(row.name())) {
     return fail(Fault::corrupt, txn.place(), "read image header", "does not belong to its key");
   }
+  return row;
+}
+
+Result<void> look_up_name(const Txn& txn, ImageRow& row) {
   IMG_ASSIGN(const auto* name, get_table<schema::Name>(txn, Key::name(row.name()), "Name"));
   row.has_name = name != nullptr && Id::of(*name->image()) == row.id;
   row.pinned = row.has_name && name->pinned();
+  return {};
+}
+
+Result<ImageRow> make_row(const Txn& txn, std::uint64_t commit, const schema::ImageHeader* header) {
+  IMG_ASSIGN(ImageRow row, unnamed_row(txn, commit, header));
+  IMG_TRY(look_up_name(txn, row));
   return row;
 }
 
 Result<ImageRow> row_of_entry(const Txn& txn, const Entry& entry) {
-  IMG_ASSIGN(const Envelope value, entry_value(txn, entry, "image header"));
-  IMG_TRY(check_table(txn, value.flatbuffer, "ImageHeader"));
-  return make_row(txn, key_word(entry.key, 2),
-                  flatbuffers::GetRoot<schema::ImageHeader>(value.flatbuffer.data()));
+  IMG_ASSIGN(const auto* header, entry_table<schema::ImageHeader>(txn, entry, "ImageHeader"));
+  return make_row(txn, key_word(entry.key, 2), header);
 }
 
 Failure no_image(const Txn& txn, std::string_view name) {
@@ -64,6 +77,22 @@ Result<void> walk(const Txn& txn, Space space, const Key& from, std::size_t word
   return {};
 }
 
+// One walk instead of a search for each image.
+Result<std::vector<NameRow>> names_by_commit(const Txn& txn) {
+  std::vector<NameRow> names;
+  IMG_ASSIGN(Cursor cursor, txn.cursor());
+  IMG_ASSIGN(auto entry, cursor.seek(Key::own(Space::name, {})));
+  while (entry && key_word(entry->key, 0) == 0 &&
+         key_word(entry->key, 1) == static_cast<std::uint64_t>(Space::name)) {
+    IMG_ASSIGN(const auto* name, entry_table<schema::Name>(txn, *entry, "Name"));
+    names.push_back(
+        {name->commit(), Id::of(*name->image()), name_in_key(entry->key), name->pinned()});
+    IMG_ASSIGN(entry, cursor.next());
+  }
+  std::ranges::sort(names, {}, &NameRow::commit);
+  return names;
+}
+
 // Whether the writer of a pending image lives: it holds the lease on the first of its packs.
 Result<bool> is_in_use(const Store& store, const schema::ImageHeader& header) {
   if (header.packs() == nullptr || header.packs()->size() == 0) {
@@ -77,42 +106,41 @@ Result<bool> is_in_use(const Store& store, const schema::ImageHeader& header) {
   return has_lease(file->get(), store.place());
 }
 
-std::optional<Id> id_of_file(std::string_view name) {
-  if (name.size() != 37 || (!name.ends_with(".pack") && !name.ends_with(".hash"))) {
-    return std::nullopt;
-  }
-  Id id;
-  const char* text = name.data();
-  const bool good = std::from_chars(text, text + 16, id.hi, 16).ptr == text + 16 &&
-                    std::from_chars(text + 16, text + 32, id.lo, 16).ptr == text + 32;
-  return good ? std::optional(id) : std::nullopt;
-}
-
-Result<std::vector<std::string>> file_names(int directory, const std::string& place) {
-  IMG_ASSIGN(UniqueFd fd, open_directory(directory, ".", place));
-  DIR* const dir = ::fdopendir(fd.get());
-  if (dir == nullptr) {
-    return fail(sys_error(errno, place, "list"));
-  }
-  static_cast<void>(fd.release());  // dir's now
-  std::vector<std::string> names;
-  while (const dirent* entry = ::readdir(dir)) {
-    names.emplace_back(entry->d_name);
-  }
-  ::closedir(dir);
-  std::sort(names.begin(), names.end());
-  return names;
-}
-
 }  // namespace
 
 Result<std::vector<ImageRow>> list_images(const Txn& txn) {
+  IMG_ASSIGN(const std::vector<NameRow> names, names_by_commit(txn));
   std::vector<ImageRow> rows;
-  IMG_TRY(walk(txn, Space::commit, Key::commit(0), 2, [&](const Entry& entry) -> Result<bool> {
-    IMG_ASSIGN(rows.emplace_back(), row_of_entry(txn, entry));
+  auto name = names.begin();
+  const auto add = [&](const Entry& entry) -> Result<bool> {
+    IMG_ASSIGN(const auto* header, entry_table<schema::ImageHeader>(txn, entry, "ImageHeader"));
+    IMG_ASSIGN(ImageRow row, unnamed_row(txn, key_word(entry.key, 2), header));
+    name = std::find_if(name, names.end(),
+                        [&](const NameRow& known) { return known.commit >= row.commit; });
+    if (name != names.end() && name->image == row.id && name->name == row.name()) {
+      row.has_name = true;
+      row.pinned = name->pinned;
+    } else {
+      IMG_TRY(look_up_name(txn, row));
+    }
+    rows.push_back(row);
     return true;
-  }));
+  };
+  IMG_TRY(walk(txn, Space::commit, Key::commit(0), 2, add));
   return rows;
+}
+
+Result<std::vector<Descent>> list_descents(const Txn& txn) {
+  std::vector<Descent> all;
+  const auto add = [&](const Entry& entry) -> Result<bool> {
+    IMG_ASSIGN(const auto* header, entry_table<schema::ImageHeader>(txn, entry, "ImageHeader"));
+    if (header->parent() != nullptr) {
+      all.push_back({Id::of(*header->id()), Id::of(*header->parent())});
+    }
+    return true;
+  };
+  IMG_TRY(walk(txn, Space::commit, Key::commit(0), 2, add));
+  return all;
 }
 
 Result<ImageRow> find_image(const Txn& txn, std::string_view name) {
@@ -175,11 +203,11 @@ Result<bool> has_image(const Txn& txn, std::string_view name) {
 }
 
 Result<std::optional<std::string>> child_of(const Store& store, const Txn& txn, const Id& id) {
-  IMG_ASSIGN(const auto rows, list_images(txn));
-  for (const ImageRow& row : rows) {
-    if (row.header->parent() != nullptr && Id::of(*row.header->parent()) == id) {
-      return std::optional(std::string(row.name()));
-    }
+  IMG_ASSIGN(const std::vector<Descent> descents, list_descents(txn));
+  const auto child = std::ranges::find(descents, id, &Descent::parent);
+  if (child != descents.end()) {
+    IMG_ASSIGN(const ImageRow row, find_image(txn, child->id));
+    return std::optional(std::string(row.name()));
   }
   IMG_ASSIGN(const auto pending, pending_images(store, txn));
   for (const Pending& image : pending) {
@@ -193,11 +221,8 @@ Result<std::optional<std::string>> child_of(const Store& store, const Txn& txn, 
 Result<std::vector<PackRow>> list_packs(const Txn& txn) {
   std::vector<PackRow> rows;
   const auto add = [&](const Entry& entry) -> Result<bool> {
-    IMG_ASSIGN(const Envelope value, entry_value(txn, entry, "pack"));
-    IMG_TRY(check_table(txn, value.flatbuffer, "Pack"));
-    const auto* pack = flatbuffers::GetRoot<schema::Pack>(value.flatbuffer.data());
-    rows.push_back(
-        {{key_word(entry.key, 2), key_word(entry.key, 3)}, pack->bytes(), pack->sealed_ns()});
+    IMG_ASSIGN(const auto* pack, entry_table<schema::Pack>(txn, entry, "Pack"));
+    rows.push_back({id_in_key(entry.key), pack->bytes(), pack->sealed_ns()});
     return true;
   };
   IMG_TRY(walk(txn, Space::pack, Key::pack({}), 2, add));
@@ -208,12 +233,11 @@ Result<std::vector<PackRow>> list_packs(const Txn& txn) {
 Result<std::vector<PackUse>> users_of_pack(const Txn& txn, const Id& pack) {
   std::vector<PackUse> users;
   IMG_TRY(walk(txn, Space::usage, Key::usage(pack, 0), 3, [&](const Entry& entry) -> Result<bool> {
-    if (key_word(entry.key, 2) != pack.hi || key_word(entry.key, 3) != pack.lo) {
+    if (id_in_key(entry.key) != pack) {
       return false;
     }
-    const std::uint64_t commit = key_word(entry.key, 4);
-    IMG_ASSIGN(const auto bytes, get_number(txn, Key::usage(pack, commit), "pack usage"));
-    users.push_back({commit, bytes.value_or(0)});
+    IMG_ASSIGN(const std::uint64_t bytes, entry_number(txn, entry, "pack usage"));
+    users.push_back({key_word(entry.key, 4), bytes});
     return true;
   }));
   return users;
@@ -222,9 +246,7 @@ Result<std::vector<PackUse>> users_of_pack(const Txn& txn, const Id& pack) {
 Result<std::vector<Pending>> pending_images(const Store& store, const Txn& txn) {
   std::vector<Pending> all;
   const auto add = [&](const Entry& entry) -> Result<bool> {
-    IMG_ASSIGN(const Envelope value, entry_value(txn, entry, "pending image"));
-    IMG_TRY(check_table(txn, value.flatbuffer, "ImageHeader"));
-    const auto* header = flatbuffers::GetRoot<schema::ImageHeader>(value.flatbuffer.data());
+    IMG_ASSIGN(const auto* header, entry_table<schema::ImageHeader>(txn, entry, "ImageHeader"));
     IMG_ASSIGN(const bool in_use, is_in_use(store, *header));
     HeaderDraft draft = HeaderDraft::of(*header);
     all.push_back({key_word(entry.key, 2), std::move(draft.name), draft.parent,
@@ -233,42 +255,6 @@ Result<std::vector<Pending>> pending_images(const Store& store, const Txn& txn) 
   };
   IMG_TRY(walk(txn, Space::pending, Key::pending(0), 2, add));
   return all;
-}
-
-Result<std::vector<Id>> stray_packs(const Store& store, const Txn& txn) {
-  IMG_ASSIGN(const auto names, file_names(store.packs(), store.place() + "/packs"));
-  std::vector<Id> strays;
-  for (const std::string& name : names) {
-    const auto id = id_of_file(name);
-    if (!id || (!strays.empty() && strays.back() == *id)) {
-      continue;  // not ours to judge, or the other file of the same pack
-    }
-    IMG_ASSIGN(const auto known, txn.get(Key::pack(*id)));
-    if (!known) {
-      strays.push_back(*id);
-    }
-  }
-  return strays;
-}
-
-Result<std::vector<std::string>> stray_files(const Store& store, const Txn& txn) {
-  IMG_ASSIGN(const std::vector<Id> packs, stray_packs(store, txn));
-  std::vector<std::string> strays;
-  for (const Id& id : packs) {
-    auto file = open_regular(store.packs(), pack_file_name(id), O_RDONLY, store.place());
-    if (file) {
-      IMG_ASSIGN(const bool in_use, has_lease(file->get(), store.place()));
-      if (in_use) {
-        continue;
-      }
-    }
-    for (std::string name : {hash_file_name(id), pack_file_name(id)}) {
-      if (::faccessat(store.packs(), name.c_str(), F_OK, AT_SYMLINK_NOFOLLOW) == 0) {
-        strays.push_back(std::move(name));
-      }
-    }
-  }
-  return strays;
 }
 
 }  // namespace img::store

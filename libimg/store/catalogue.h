@@ -38,6 +38,15 @@ struct ImageRow {
 /// none.
 [[nodiscard]] Result<ImageRow> newest_image(const Txn& txn, std::string_view series = {});
 [[nodiscard]] Result<bool> has_image(const Txn& txn, std::string_view name);
+
+/// Who builds on whom, of all complete images, oldest first: what is left of list_images where
+/// nothing else is wanted.
+struct Descent {
+  Id id;
+  Id parent;
+};
+/// Of those that have a parent only.
+[[nodiscard]] Result<std::vector<Descent>> list_descents(const Txn& txn);
 /// The name of an image whose parent is `id`, or that a living writer makes upon it.
 [[nodiscard]] Result<std::optional<std::string>> child_of(const Store& store, const Txn& txn,
                                                           const Id& id);
@@ -68,9 +77,5 @@ struct Pending {
 };
 /// Every pending image.
 [[nodiscard]] Result<std::vector<Pending>> pending_images(const Store& store, const Txn& txn);
-/// Files in packs/ that no commit knows and no writer holds: what a crash left.
-[[nodiscard]] Result<std::vector<std::string>> stray_files(const Store& store, const Txn& txn);
-/// The packs whose files are there and that `txn` does not know, whoever writes them.
-[[nodiscard]] Result<std::vector<Id>> stray_packs(const Store& store, const Txn& txn);
 
 }  // namespace img::store

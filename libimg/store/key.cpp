@@ -46,6 +46,10 @@ std::uint64_t key_word(Bytes key, std::size_t index) {
              : 0;
 }
 
+Id id_in_key(Bytes key) {
+  return {key_word(key, 2), key_word(key, 3)};
+}
+
 bool is_own_key(Bytes key, Space space, std::size_t words) {
   return key.size() == (2 + words) * 8 && key_word(key, 0) == 0 &&
          key_word(key, 1) == static_cast<std::uint64_t>(space);

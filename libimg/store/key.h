@@ -68,6 +68,8 @@ class Key {
 
 /// Word `index` of a key as it came from the database; 0 where it is shorter.
 [[nodiscard]] std::uint64_t key_word(Bytes key, std::size_t index);
+/// The id in a key of Space::pack or Space::usage.
+[[nodiscard]] Id id_in_key(Bytes key);
 /// Whether `key` is one of `space` with exactly `words` words after the two common ones.
 [[nodiscard]] bool is_own_key(Bytes key, Space space, std::size_t words);
 /// The name in a key of Space::name.

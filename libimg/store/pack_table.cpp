@@ -16,20 +16,14 @@ UsedPack used_pack(const Id& id, const schema::Pack& pack) {
   return {id, pack.bytes(), digest == nullptr ? Id() : Id::of(*digest), {}};
 }
 
-Id id_in_key(Bytes key) {
-  return {key_word(key, 2), key_word(key, 3)};
-}
-
 // All packs that pending images list. A writer that shares lists every one it may refer to.
 Result<std::set<Id>> packs_of_pending(const Txn& txn) {
   std::set<Id> packs;
   IMG_ASSIGN(Cursor cursor, txn.cursor());
   IMG_ASSIGN(auto entry, cursor.seek(Key::pending(0)));
   while (entry && is_own_key(entry->key, Space::pending, 2)) {
-    IMG_ASSIGN(const Envelope value, entry_value(txn, *entry, "pending image"));
-    IMG_TRY(check_table(txn, value.flatbuffer, "ImageHeader"));
-    const auto* listed =
-        flatbuffers::GetRoot<schema::ImageHeader>(value.flatbuffer.data())->packs();
+    IMG_ASSIGN(const auto* header, entry_table<schema::ImageHeader>(txn, *entry, "ImageHeader"));
+    const auto* listed = header->packs();
     for (flatbuffers::uoffset_t at = 0; listed != nullptr && at < listed->size(); ++at) {
       packs.insert(Id::of(*listed->Get(at)));
     }
@@ -51,10 +45,8 @@ Result<std::vector<UsedPack>> packs_with_users(const Txn& txn) {
   IMG_ASSIGN(Cursor cursor, txn.cursor());
   IMG_ASSIGN(auto entry, cursor.seek(Key::pack({})));
   while (entry && is_own_key(entry->key, Space::pack, 2)) {
-    IMG_ASSIGN(const Envelope value, entry_value(txn, *entry, "pack"));
-    IMG_TRY(check_table(txn, value.flatbuffer, "Pack"));
-    packs.push_back(used_pack(id_in_key(entry->key),
-                              *flatbuffers::GetRoot<schema::Pack>(value.flatbuffer.data())));
+    IMG_ASSIGN(const auto* pack, entry_table<schema::Pack>(txn, *entry, "Pack"));
+    packs.push_back(used_pack(id_in_key(entry->key), *pack));
     IMG_ASSIGN(entry, cursor.next());
   }
   // Both spaces are in the order of the ids.
@@ -64,9 +56,8 @@ Result<std::vector<UsedPack>> packs_with_users(const Txn& txn) {
     const Id id = id_in_key(entry->key);
     pack = std::find_if(pack, packs.end(), [&](const UsedPack& known) { return known.id >= id; });
     if (pack != packs.end() && pack->id == id) {
-      const std::uint64_t commit = key_word(entry->key, 4);
-      IMG_ASSIGN(const auto bytes, get_number(txn, Key::usage(id, commit), "pack usage"));
-      pack->users.push_back({commit, bytes.value_or(0)});
+      IMG_ASSIGN(const std::uint64_t bytes, entry_number(txn, *entry, "pack usage"));
+      pack->users.push_back({key_word(entry->key, 4), bytes});
     }
     IMG_ASSIGN(entry, cursor.next());
   }

@@ -7,6 +7,7 @@
 #include <array>
 #include <vector>
 
+#include "libimg/base/assert.h"
 #include "schema/binary_schema.h"
 
 namespace img::store {
@@ -77,10 +78,9 @@ Step step_of(const reflection::Schema& all, const reflection::Field& field) {
 constexpr std::string_view kNamespace = "img.schema.";
 
 std::int16_t find_table(const Plan& plan, std::string_view name) {
-  const auto found = std::find_if(plan.names.begin(), plan.names.end(), [&](std::string_view full) {
-    return full.size() == kNamespace.size() + name.size() && full.ends_with(name);
-  });
-  return found == plan.names.end() || name.empty()
+  const auto own_name = [](std::string_view full) { return full.substr(kNamespace.size()); };
+  const auto found = std::ranges::lower_bound(plan.names, name, {}, own_name);
+  return found == plan.names.end() || name.empty() || own_name(*found) != name
              ? std::int16_t{-1}
              : static_cast<std::int16_t>(found - plan.names.begin());
 }
@@ -89,6 +89,7 @@ Plan make_plan() {
   const reflection::Schema& all = *reflection::GetSchema(schema::binary_schema().data());
   Plan plan;
   for (const reflection::Object* object : *all.objects()) {
+    IMG_ASSERT(object->name()->string_view().starts_with(kNamespace));
     plan.names.emplace_back(object->name()->c_str(), object->name()->size());
     plan.first_step.push_back(static_cast<std::uint32_t>(plan.steps.size()));
     if (!object->is_struct()) {

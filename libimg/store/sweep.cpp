@@ -1,14 +1,17 @@
 // SPDX-License-Identifier: MIT
 #include "libimg/store/sweep.h"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
+#include <charconv>
+#include <memory>
 #include <optional>
-#include <span>
+#include <string_view>
 
 #include "libimg/base/file.h"
 #include "libimg/base/file_lock.h"
@@ -20,6 +23,59 @@ namespace {
 
 // Each has a descriptor while it is judged.
 constexpr std::size_t kAtOnce = 128;
+
+// A word of an id, as its file's name has it.
+bool parse_word(const char* text, std::uint64_t& word) {
+  constexpr std::size_t kDigits = 16;
+  return std::from_chars(text, text + kDigits, word, 16).ptr == text + kDigits;
+}
+
+std::optional<Id> id_of_file(std::string_view name) {
+  if (name.size() != 37 || (!name.ends_with(".pack") && !name.ends_with(".hash"))) {
+    return std::nullopt;
+  }
+  Id id;
+  return parse_word(name.data(), id.hi) && parse_word(name.data() + 16, id.lo) ? std::optional(id)
+                                                                               : std::nullopt;
+}
+
+// Those that have a file, ascending. Other files are not ours to judge.
+Result<std::vector<Id>> packs_in_folder(const Store& store) {
+  const std::string place = store.place() + "/packs";
+  IMG_ASSIGN(UniqueFd fd, open_directory(store.packs(), ".", place));
+  const std::unique_ptr<DIR, int (*)(DIR*)> folder(::fdopendir(fd.get()), ::closedir);
+  if (folder == nullptr) {
+    return fail(sys_error(errno, place, "list"));
+  }
+  static_cast<void>(fd.release());  // the folder's now
+  std::vector<Id> ids;
+  while (const dirent* entry = ::readdir(folder.get())) {
+    if (const auto id = id_of_file(entry->d_name)) {
+      ids.push_back(*id);
+    }
+  }
+  std::ranges::sort(ids);
+  const auto twice = std::ranges::unique(ids);
+  ids.erase(twice.begin(), twice.end());
+  return ids;
+}
+
+// The packs whose files are there and that `txn` does not know, whoever writes them.
+Result<std::vector<Id>> stray_packs(const Store& store, const Txn& txn) {
+  IMG_ASSIGN(std::vector<Id> ids, packs_in_folder(store));
+  IMG_ASSIGN(Cursor cursor, txn.cursor());
+  IMG_ASSIGN(auto known, cursor.seek(Key::pack({})));
+  std::vector<Id> strays;
+  for (const Id& id : ids) {
+    while (known && is_own_key(known->key, Space::pack, 2) && id_in_key(known->key) < id) {
+      IMG_ASSIGN(known, cursor.next());
+    }
+    if (!known || !is_own_key(known->key, Space::pack, 2) || id_in_key(known->key) != id) {
+      strays.push_back(id);
+    }
+  }
+  return strays;
+}
 
 /// A pack without an entry. The lease on it is ours: whoever writes a pack holds it, so nobody is
 /// going to commit this one.
@@ -96,14 +152,9 @@ Result<void> sweep_some(const Store& store, std::span<const Id> ids, bool remove
   return {};
 }
 
-Result<Sweep> run_sweep(const Store& store, bool remove) {
-  std::vector<Id> ids;
-  {
-    IMG_ASSIGN(const Snapshot now, store.snapshot());
-    IMG_ASSIGN(ids, stray_packs(store, *now));
-  }
+Result<Sweep> run_sweep(const Store& store, std::span<const Id> left, bool remove) {
   Sweep sweep;
-  for (std::span<const Id> left(ids); !left.empty();) {
+  while (!left.empty()) {
     const std::size_t count = std::min(left.size(), kAtOnce);
     IMG_TRY(sweep_some(store, left.first(count), remove, sweep));
     left = left.subspan(count);
@@ -114,11 +165,36 @@ Result<Sweep> run_sweep(const Store& store, bool remove) {
 }  // namespace
 
 Result<Sweep> find_strays(const Store& store) {
-  return run_sweep(store, false);
+  std::vector<Id> ids;
+  {
+    IMG_ASSIGN(const Snapshot now, store.snapshot());
+    IMG_ASSIGN(ids, stray_packs(store, *now));
+  }
+  return run_sweep(store, ids, false);
 }
 
-Result<Sweep> sweep_packs(const Store& store) {
-  return run_sweep(store, true);
+Result<Sweep> sweep_packs(const Store& store, std::span<const Id> candidates) {
+  return run_sweep(store, candidates, true);
+}
+
+Result<std::vector<std::string>> stray_files(const Store& store, const Txn& txn) {
+  IMG_ASSIGN(const std::vector<Id> packs, stray_packs(store, txn));
+  std::vector<std::string> strays;
+  for (const Id& id : packs) {
+    auto file = open_regular(store.packs(), pack_file_name(id), O_RDONLY, store.place());
+    if (file) {
+      IMG_ASSIGN(const bool in_use, has_lease(file->get(), store.place()));
+      if (in_use) {
+        continue;
+      }
+    }
+    for (std::string name : {hash_file_name(id), pack_file_name(id)}) {
+      if (::faccessat(store.packs(), name.c_str(), F_OK, AT_SYMLINK_NOFOLLOW) == 0) {
+        strays.push_back(std::move(name));
+      }
+    }
+  }
+  return strays;
 }
 
 }  // namespace img::store

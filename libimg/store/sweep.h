@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -21,9 +22,12 @@ struct Sweep {
   std::vector<Pack> kept;  // a reader is older than their removal: next time
 };
 
-/// What sweep_packs would find now.
+/// All that the folder holds: what sweep_packs would find now. The caller may hold no snapshot: it
+/// would be the old reader itself.
 [[nodiscard]] Result<Sweep> find_strays(const Store& store);
-/// Removes them. The caller may hold no snapshot: it would be the old reader itself.
-[[nodiscard]] Result<Sweep> sweep_packs(const Store& store);
+/// Removes those of `candidates` that are strays; the folder is not read again. No snapshot either.
+[[nodiscard]] Result<Sweep> sweep_packs(const Store& store, std::span<const Id> candidates);
+/// Files in packs/ that `txn` does not know and no writer holds: what a crash left.
+[[nodiscard]] Result<std::vector<std::string>> stray_files(const Store& store, const Txn& txn);
 
 }  // namespace img::store

@@ -14,6 +14,13 @@ Result<Envelope> decode(const Txn& txn, Bytes key, Bytes bytes, std::string_view
   return value;
 }
 
+Result<std::uint64_t> number_of(const Txn& txn, const Envelope& value, std::string_view what) {
+  if (value.payload.size() != sizeof(std::uint64_t)) {
+    return fail(Fault::corrupt, txn.place(), "read " + std::string(what), "is no number");
+  }
+  return load<std::uint64_t>(value.payload.data());
+}
+
 }  // namespace
 
 Result<std::optional<Envelope>> get_value(const Txn& txn, const Key& key, std::string_view what) {
@@ -43,10 +50,13 @@ Result<std::optional<std::uint64_t>> get_number(const Txn& txn, const Key& key,
   if (!value) {
     return std::optional<std::uint64_t>();
   }
-  if (value->payload.size() != sizeof(std::uint64_t)) {
-    return fail(Fault::corrupt, txn.place(), "read " + std::string(what), "is no number");
-  }
-  return std::optional(load<std::uint64_t>(value->payload.data()));
+  IMG_ASSIGN(const std::uint64_t number, number_of(txn, *value, what));
+  return std::optional(number);
+}
+
+Result<std::uint64_t> entry_number(const Txn& txn, const Entry& entry, std::string_view what) {
+  IMG_ASSIGN(const Envelope value, entry_value(txn, entry, what));
+  return number_of(txn, value, what);
 }
 
 Result<void> put_number(WriteTxn& txn, const Key& key, std::uint64_t number) {

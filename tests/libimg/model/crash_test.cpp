@@ -15,6 +15,7 @@
 
 #include "libimg/store/changes.h"
 #include "libimg/store/pack_reader.h"
+#include "libimg/store/sweep.h"
 #include "tests/libimg/model/sample_image.h"
 #include "tests/libimg/store/child.h"
 

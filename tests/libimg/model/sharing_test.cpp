@@ -9,6 +9,7 @@
 
 #include "libimg/store/changes.h"
 #include "libimg/store/known_pages.h"
+#include "libimg/store/sweep.h"
 #include "tests/libimg/model/sample_image.h"
 
 namespace img::model {
