@@ -16,7 +16,7 @@ start() {
   mkdir base
   chown postgres base .
   runuser -u postgres -- "$binaries/initdb" -N -A trust -D base > log 2>&1 || fail "initdb: $(cat log)"
-  setsid setpriv --reuid postgres --regid postgres --clear-groups "$binaries/postgres" -D base -k "$PWD" -c listen_addresses= \
+  setsid setpriv --reuid postgres --regid postgres --clear-groups "$binaries/postgres" -D base -k "$PWD" -c listen_addresses= -c fsync=off \
     < /dev/null > log 2>&1 &
   until_true answers || fail "postgres does not answer: $(cat log)"
   root=$(head -n 1 base/postmaster.pid)
