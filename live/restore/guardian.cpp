@@ -7,18 +7,37 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
+#include <utility>
 #include <vector>
 
 namespace img::restore {
 namespace {
 
-// In the child. Everything but the pidfds and the pipe is closed, so that it keeps nothing open.
-[[noreturn]] void guard(int control, std::span<const int> pidfds) {
+// Whatever else we have open would be held open by it: the other ends of the tasks' pipes.
+void close_all_but(std::vector<int> kept) {
+  std::sort(kept.begin(), kept.end());
+  unsigned next = 0;
+  for (const int fd : kept) {
+    const auto number = static_cast<unsigned>(fd);
+    if (number > next) {
+      ::close_range(next, number - 1, 0);
+    }
+    next = number + 1;
+  }
+  ::close_range(next, ~0U, 0);
+}
+
+// In the child.
+[[noreturn]] void guard(int control, const std::vector<int>& pidfds) {
   sigset_t all;
   ::sigfillset(&all);
   ::sigprocmask(SIG_SETMASK, &all, nullptr);
+  std::vector<int> kept = pidfds;
+  kept.push_back(control);
+  close_all_but(std::move(kept));
   char word = 0;
   const ssize_t got = ::read(control, &word, 1);
   if (got != 1) {
@@ -53,7 +72,6 @@ Result<void> Guardian::watch(std::span<const pid_t> pids) {
     return fail(sys_error(errno, "guardian", "start it"));
   }
   if (pid_ == 0) {
-    ::close(control_.release());
     guard(gate.get(), pidfds);
   }
   return {};
