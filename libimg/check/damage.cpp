@@ -44,6 +44,11 @@ Severity severity_of(DamageKind kind) {
   return criu::stops_reading(kind) ? Severity::error : Severity::warning;
 }
 
+/// protobuf-c knows no groups, and takes a known field in its own wire type only.
+bool is_skipped(std::string_view unknown) {
+  return !unknown.ends_with(" (of another type)") && !unknown.ends_with(" (a group)");
+}
+
 /// A reader of JSON says "line 3, column 7, entries[2].tc.comm".
 Where place_in_json(Where where, std::string_view place) {
   constexpr std::string_view kEntries = "entries[";
@@ -119,7 +124,16 @@ bool judge_damage(Report& report, model::ImageReader& image, FileKey file,
     if (pages_id && where.field == "pages_id") {
       where.value = std::to_string(*pages_id);
     }
-    report.add(rule_of(damage.kind), severity, std::move(where), std::move(text));
+    if (damage.kind == DamageKind::unknown_field && !is_skipped(damage.field)) {
+      report.add(RuleId::SET_2, Severity::error, std::move(where),
+                 "the protobuf library of CRIU passes over fields it does not know, but not over "
+                 "this one");
+      continue;
+    }
+    const bool is_pagemap = file.kind == Kind::pagemap || file.kind == Kind::pagemap_shmem;
+    const bool is_count = is_pagemap && damage.kind == DamageKind::payload_wrong;
+    report.add(is_count ? RuleId::PGM_2 : rule_of(damage.kind), severity, std::move(where),
+               std::move(text));
   }
   return has_stopped;
 }

@@ -30,7 +30,10 @@ void sharing(Facts& facts, const WhereIs& at, const schema::VmaEntry& entry) {
   }
   constexpr std::uint32_t kKnownProt = 0x7 | 0x8 | 0x10 | 0x20 | 0x01000000 | 0x02000000;
   if ((entry.prot() & ~kKnownProt) != 0) {
-    facts.report.add(RuleId::MM_7, at("prot", entry.prot()), "has bits that no protection has");
+    // mmap() looks away, mprotect() does not; it is asked where nothing can be written.
+    const bool is_protected = (entry.prot() & 2) == 0 && vma::is(entry, vma::kRegular);
+    facts.report.add(RuleId::MM_7, is_protected ? Severity::error : Severity::warning,
+                     at("prot", entry.prot()), "has bits that no protection has");
   }
   // The file is opened for the mapping alone, with these.
   constexpr std::uint32_t kAccess = 3;
@@ -45,6 +48,20 @@ void sharing(Facts& facts, const WhereIs& at, const schema::VmaEntry& entry) {
              (entry.prot() & kWrite) != 0 && access != kReadWrite) {
     facts.report.add(RuleId::MM_7, at("fdflags", *entry.fdflags()),
                      "a shared mapping that can be written, of a file that cannot");
+  }
+}
+
+/// Bit n stands for advice n, which is given again; of the kernel's, those that stay.
+void advice(Facts& facts, const WhereIs& at, const schema::VmaEntry& entry) {
+  constexpr std::uint64_t kStaying =
+      1U << 1 | 1U << 2 | 1U << 10 | 1U << 12 | 1U << 14 | 1U << 15 | 1U << 16 | 1U << 18;
+  constexpr std::uint64_t kHarmless = 1U << 0 | 1U << 3 | 1U << 11 | 1U << 13 | 1U << 17 |
+                                      1U << 19 | 1U << 20 | 1U << 22 | 1U << 23;
+  const std::uint64_t given = entry.madv().value_or(0);
+  if ((given & ~(kStaying | kHarmless)) != 0) {
+    facts.report.add(RuleId::MM_7, at("madv", given),
+                     "has advice that no mapping keeps: the kernel refuses it, or throws away "
+                     "what is in the mapping");
   }
 }
 
@@ -69,6 +86,7 @@ void kind_of(Facts& facts, const WhereIs& at, const schema::VmaEntry& entry) {
     facts.report.add(RuleId::MM_5, at("status", status), "is no kind of mapping");
   }
   sharing(facts, at, entry);
+  advice(facts, at, entry);
 }
 
 void backing(Facts& facts, const WhereIs& at, const schema::VmaEntry& entry) {

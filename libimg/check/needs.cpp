@@ -27,6 +27,7 @@ constexpr KnownOption kKnown[] = {
     {"cgroup-yard", true},
     {"config", true},
     {"cpu-cap", true},
+    {"deprecated", false},
     {"detach", false},
     {"display-stats", false},
     {"empty-ns", true},

@@ -26,17 +26,12 @@ class CgroupRules : public RuleSet {
       controllers(record, entry);
       sets(record, entry);
     } else if (record.key.file.kind == Kind::core) {
-      const auto& core = *record.as<schema::CoreEntry>();
-      if (core.thread_core() != nullptr && core.thread_core()->cg_set()) {
-        member(record, "thread_core.cg_set", *core.thread_core()->cg_set());
-      }
-      if (core.tc() != nullptr && core.tc()->cg_set()) {
-        member(record, "tc.cg_set", *core.tc()->cg_set());
-      }
+      core(record, *record.as<schema::CoreEntry>());
     }
   }
 
   void finish() override {
+    threads();
     if (!lost_.empty()) {
       if (!facts_.has(Kind::cgroup)) {
         facts_.report.add(
@@ -58,6 +53,42 @@ class CgroupRules : public RuleSet {
   }
 
  private:
+  void core(const Record& record, const schema::CoreEntry& core) {
+    const auto* thread = core.thread_core();
+    const auto tid = static_cast<std::uint32_t>(record.key.file.id);
+    if (thread != nullptr && thread->cg_set()) {
+      member(record, "thread_core.cg_set", *thread->cg_set());
+      if (core.tc() == nullptr) {
+        threads_.push_back(
+            {tid, *thread->cg_set(),
+             facts_.at(record, "thread_core.cg_set", std::to_string(*thread->cg_set()))});
+      } else {
+        leaders_[tid] = *thread->cg_set();
+      }
+    }
+    if (core.tc() != nullptr && core.tc()->cg_set()) {
+      member(record, "tc.cg_set", *core.tc()->cg_set());
+      leaders_.try_emplace(tid, *core.tc()->cg_set());
+    }
+  }
+
+  /// A thread that is not where its process is gets moved, and cgroup.img must say to where: it
+  /// does not of the set that criu itself was in.
+  void threads() {
+    for (const Thread& thread : threads_) {
+      const Process* process = facts_.process_of(thread.tid);
+      const auto leader = process == nullptr ? leaders_.end() : leaders_.find(process->pid);
+      if (leader == leaders_.end() || leader->second == thread.set || sets_.contains(thread.set) ||
+          (thread.set != 0 && thread.set != facts_.root_cg_set)) {
+        continue;
+      }
+      facts_.report.add(RuleId::CGR_1, thread.where,
+                        fmt::format("thread {} is to move there from set {} of its process, and "
+                                    "cgroup.img does not have it",
+                                    thread.tid, leader->second));
+    }
+  }
+
   void member(const Record& record, const char* field, std::uint32_t set) {
     if (set == 0) {
       in_none_.push_back(facts_.at(record, field, "0"));
@@ -175,7 +206,15 @@ class CgroupRules : public RuleSet {
     }
   }
 
+  struct Thread {
+    std::uint32_t tid = 0;
+    std::uint32_t set = 0;
+    Where where;
+  };
+
   Facts& facts_;
+  std::vector<Thread> threads_;                               // but the first of each process
+  std::unordered_map<std::uint32_t, std::uint32_t> leaders_;  // set, by pid
   std::unordered_set<std::uint32_t> sets_;
   std::set<std::string, std::less<>> names_;
   std::vector<Where> lost_;

@@ -3,6 +3,9 @@
 // something, and other kinds without a path.
 #include <fmt/core.h>
 
+#include <set>
+#include <tuple>
+
 #include "libimg/check/facts.h"
 #include "schema/netdev_generated.h"
 
@@ -100,7 +103,15 @@ class EventRules : public RuleSet {
     if (owners == owners_.end() || poll.tfd() == nullptr || !facts_.is_whole(Kind::fdinfo)) {
       return;  // under way in a socket: nobody's yet
     }
+    std::set<std::tuple<std::uint32_t, std::uint32_t, std::uint64_t, std::uint64_t>> seen;
     for (const schema::EventpollTfdEntry* target : *poll.tfd()) {
+      target_file(file, *target, owners->second);
+      if (!seen.emplace(target->tfd(), target->dev().value_or(0), target->inode().value_or(0),
+                        target->pos().value_or(0))
+               .second) {
+        facts_.report.add(RuleId::EPL_1, facts_.at(file, "epfd.tfd", std::to_string(target->tfd())),
+                          fmt::format("waits twice for descriptor {}", target->tfd()));
+      }
       bool is_open = false;
       for (const std::uint32_t table : owners->second) {
         is_open = is_open || facts_.descriptor(table, target->tfd()) != nullptr;
@@ -109,6 +120,37 @@ class EventRules : public RuleSet {
         facts_.report.add(RuleId::EPL_1, facts_.at(file, "epfd.tfd", std::to_string(target->tfd())),
                           fmt::format("waits for descriptor {}, which nobody who holds it has open",
                                       target->tfd()));
+      }
+    }
+  }
+
+  /// Some files are always ready, and the kernel refuses to wait for them.
+  void target_file(const OpenFile& poll, const schema::EventpollTfdEntry& target,
+                   const std::vector<std::uint32_t>& owners) {
+    for (const std::uint32_t table : owners) {
+      const TableDescriptor* descriptor = facts_.descriptor(table, target.tfd());
+      const OpenFile* file =
+          descriptor == nullptr ? nullptr : facts_.use_file(descriptor->id, FdTypes::UND);
+      if (file == nullptr) {
+        continue;
+      }
+      const auto* regular = file->as<schema::RegFileEntry>(FdTypes::REG);
+      constexpr std::uint32_t kTypeBits = 0170000;
+      constexpr std::uint32_t kRegular = 0100000;
+      constexpr std::uint32_t kDirectory = 0040000;
+      const std::uint32_t type = regular == nullptr ? 0 : regular->mode().value_or(0) & kTypeBits;
+      const bool is_always_ready =
+          (type == kRegular || type == kDirectory) &&
+          regular->name()->string_view().find("proc/") == std::string_view::npos &&
+          regular->name()->string_view().find("sys/") == std::string_view::npos;
+      if (is_always_ready || file->id == poll.id) {
+        facts_.report.add(RuleId::EPL_1, facts_.at(poll, "epfd.tfd", std::to_string(target.tfd())),
+                          file->id == poll.id
+                              ? "waits for itself"
+                              : fmt::format("waits for descriptor {}, a file or directory, which "
+                                            "cannot be waited for",
+                                            target.tfd()));
+        return;
       }
     }
   }
@@ -174,6 +216,13 @@ class EventRules : public RuleSet {
   }
 
   void watches(const OpenFile& file, const schema::InotifyFileEntry& entry) {
+    constexpr std::uint32_t kKnownFlags = 0x80800;  // IN_CLOEXEC, IN_NONBLOCK
+    constexpr std::uint32_t kEvents = 0xfff;
+    if ((entry.flags() & ~kKnownFlags) != 0) {
+      facts_.report.add(RuleId::INO_1,
+                        facts_.at(file, "ify.flags", fmt::format("0x{:x}", entry.flags())),
+                        "inotify_init1() takes only IN_NONBLOCK and IN_CLOEXEC");
+    }
     if (entry.wd() == nullptr) {
       return;
     }
@@ -186,6 +235,14 @@ class EventRules : public RuleSet {
                           facts_.at(file, "ify.wd.wd", std::to_string(watch->wd())),
                           watch->wd() == last ? "two watches have this number"
                                               : "stands after a watch of a higher number");
+      }
+      if (watch->wd() == 0 || watch->wd() > INT32_MAX || (watch->mask() & kEvents) == 0) {
+        const bool is_mask = (watch->mask() & kEvents) == 0;
+        facts_.report.add(RuleId::INO_1,
+                          is_mask
+                              ? facts_.at(file, "ify.wd.mask", fmt::format("0x{:x}", watch->mask()))
+                              : facts_.at(file, "ify.wd.wd", std::to_string(watch->wd())),
+                          is_mask ? "waits for no event" : "is no number of a watch");
       }
       last = watch->wd();
       is_first = false;

@@ -48,6 +48,7 @@ class FileRules : public RuleSet {
       if (const auto* reg = file.as<schema::RegFileEntry>(FdTypes::REG)) {
         regular(file, *reg);
       }
+      direct(file);
       uses(file);
     }
     twice();
@@ -95,6 +96,12 @@ class FileRules : public RuleSet {
     }
   }
 
+  [[nodiscard]] bool is_group(std::uint32_t id) const {
+    const auto processes = facts_.tree.processes();
+    return std::any_of(processes.begin(), processes.end(),
+                       [&](const Process& process) { return process.pgid == id; });
+  }
+
   /// Most parts have one, each under the same name.
   void owner(const Record& record, const schema::FileEntry& entry) {
     constexpr std::uint32_t kSignals = 64;
@@ -119,6 +126,18 @@ class FileRules : public RuleSet {
           facts_.report.add(RuleId::FIL_4,
                             facts_.at(record, path + "signum", std::to_string(fown->signum())),
                             "is no signal");
+        }
+        constexpr std::uint32_t kMaxPid = 4 * 1024 * 1024;
+        if (fown->pid() > kMaxPid) {
+          facts_.report.add(RuleId::FIL_4,
+                            facts_.at(record, path + "pid", std::to_string(fown->pid())),
+                            "is no id that a process can have");
+        } else if (fown->pid() != 0 && facts_.process_of(fown->pid()) == nullptr &&
+                   !is_group(fown->pid())) {
+          facts_.report.add_plain(RuleId::FIL_4, Severity::warning,
+                                  facts_.at(record, path + "pid", std::to_string(fown->pid())),
+                                  "the owner of the file is not in the image: a restore stops, "
+                                  "unless such a process is there");
         }
         if (fown->pid() != 0 && fown->pid_type() >= kOwners) {
           facts_.report.add(RuleId::FIL_4,
@@ -180,6 +199,54 @@ class FileRules : public RuleSet {
     }
   }
 
+  /// CRIU sets all flags again with F_SETFL.
+  void direct(const OpenFile& file) {
+    constexpr std::uint32_t kDirect = 0x4000;
+    const std::optional<std::uint32_t> flags = flags_of(file);
+    if (flags && (*flags & kDirect) != 0) {
+      facts_.report.add(RuleId::FIL_5, facts_.at(file, "flags", fmt::format("0x{:x}", *flags)),
+                        "asks for direct I/O, which this type of file does not have");
+    }
+  }
+
+  /// Of types that have no blocks to read directly.
+  static std::optional<std::uint32_t> flags_of(const OpenFile& file) {
+    if (const auto* event = file.as<schema::EventfdFileEntry>(FdTypes::EVENTFD)) {
+      return event->flags();
+    }
+    if (const auto* poll = file.as<schema::EventpollFileEntry>(FdTypes::EVENTPOLL)) {
+      return poll->flags();
+    }
+    if (const auto* signals = file.as<schema::SignalfdEntry>(FdTypes::SIGNALFD)) {
+      return signals->flags();
+    }
+    if (const auto* timer = file.as<schema::TimerfdEntry>(FdTypes::TIMERFD)) {
+      return timer->flags();
+    }
+    if (const auto* watch = file.as<schema::InotifyFileEntry>(FdTypes::INOTIFY)) {
+      return watch->flags();
+    }
+    if (const auto* local = file.as<schema::UnixSkEntry>(FdTypes::UNIXSK)) {
+      return local->flags();
+    }
+    if (const auto* inet = file.as<schema::InetSkEntry>(FdTypes::INETSK)) {
+      return inet->flags();
+    }
+    return std::nullopt;
+  }
+
+  void mode(const Where& where, std::uint32_t mode) {
+    constexpr std::uint32_t kTypes[] = {0010000, 0020000, 0040000, 0060000,
+                                        0100000, 0120000, 0140000};
+    constexpr std::uint32_t kAll = 0177777;
+    if (mode > kAll ||
+        std::find(std::begin(kTypes), std::end(kTypes), mode & kTypeBits) == std::end(kTypes)) {
+      facts_.report.add_plain(RuleId::REG_5, Severity::error, where,
+                              "is no type of file, so no file can have it: criu restore stops "
+                              "with 'bad mode'");
+    }
+  }
+
   void regular(const OpenFile& file, const schema::RegFileEntry& reg) {
     const std::string_view name = reg.name()->string_view();
     const auto at = [&](const char* field, std::string value) {
@@ -202,6 +269,9 @@ class FileRules : public RuleSet {
                               "a path longer than the kernel takes (4095 bytes)");
     } else if (name[0] != '/' && name[0] != '.') {
       facts_.report.add(RuleId::REG_1, at("name", std::string(name)), "is no absolute path");
+    }
+    if (reg.mode()) {
+      mode(at("mode", fmt::format("0{:o}", *reg.mode())), *reg.mode());
     }
     if ((reg.flags() & (kCreate | kExclusive | kTruncate)) != 0) {
       facts_.report.add(RuleId::REG_8, at("flags", fmt::format("0x{:x}", reg.flags())),
@@ -245,9 +315,22 @@ class FileRules : public RuleSet {
   }
 
   void unused(const OpenFile& file) {
+    if (facts_.is_predump) {
+      return;
+    }
+    if ((file.type == FdTypes::PIPE || file.type == FdTypes::FIFO) &&
+        !facts_.used_files.contains(file.id) && facts_.is_whole(Kind::fdinfo) &&
+        facts_.has_any(Kind::fdinfo)) {
+      ++unused_;
+      facts_.report.add_plain(RuleId::FIL_3, Severity::error,
+                              facts_.at(file, "id", std::to_string(file.id)),
+                              "an end of a pipe that nobody holds: criu restore crashes; take "
+                              "the dump again");
+      return;
+    }
     // External sockets and what is under way in a socket are held by nobody.
     if (facts_.used_files.contains(file.id) || file.type == FdTypes::UNIXSK ||
-        file.type == FdTypes::EVENTPOLL || facts_.is_predump) {
+        file.type == FdTypes::EVENTPOLL) {
       return;
     }
     ++unused_;

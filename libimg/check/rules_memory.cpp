@@ -50,11 +50,14 @@ class MemoryRules : public RuleSet {
     }
   }
 
+  void finish() override { end_of_page_map(); }
+
  private:
   [[nodiscard]] bool is_x86() const { return facts_.mtype <= 1; }
 
   void begin(std::uint64_t pid) {
     if (pid_ != pid) {
+      end_of_page_map();
       pid_ = pid;
       mappings_.clear();
       is_sorted_ = true;
@@ -91,6 +94,13 @@ class MemoryRules : public RuleSet {
       facts_.report.add(RuleId::MM_2,
                         facts_.at(record, "exe_file_id", std::to_string(mm.exe_file_id())),
                         exe == nullptr ? "no file has this id" : "is no regular file");
+    }
+    constexpr std::uint32_t kExecutable = 0111;
+    const auto* path = exe == nullptr ? nullptr : exe->as<schema::RegFileEntry>(FdTypes::REG);
+    if (path != nullptr && path->mode() && (*path->mode() & kExecutable) == 0) {
+      facts_.report.add(
+          RuleId::MM_2, facts_.at(record, "exe_file_id", std::to_string(mm.exe_file_id())),
+          fmt::format("file {} cannot be executed (mode 0{:o})", mm.exe_file_id(), *path->mode()));
     }
     if (mm.vmas() == nullptr) {
       return;
@@ -148,6 +158,8 @@ class MemoryRules : public RuleSet {
             fmt::format("{} begins at 0x{:x} and ends at 0x{:x}: the kernel refuses to set it, and "
                         "the restore stops",
                         pair.name, pair.begin, pair.end));
+      } else if (pair.begin < vma::kPage) {
+        refused(record, pair.name, pair.begin);
       } else if (is_x86() && pair.end > vma::kTaskEnd5) {
         facts_.report.add_plain(
             RuleId::MM_8, Severity::error,
@@ -156,6 +168,18 @@ class MemoryRules : public RuleSet {
             "stops");
       }
     }
+    if (mm.mm_start_stack() < vma::kPage) {
+      refused(record, "stack", mm.mm_start_stack());
+    }
+  }
+
+  void refused(const Record& record, const char* name, std::uint64_t begin) {
+    facts_.report.add_plain(
+        RuleId::MM_8, Severity::error,
+        facts_.at(record, fmt::format("mm_*_{}", name), fmt::format("0x{:x}", begin)),
+        fmt::format("{} begins at 0x{:x}, below what any program can map: the kernel refuses to "
+                    "set it, and the restore stops",
+                    name, begin));
   }
 
   void mapping(const Record& record, std::uint64_t number, const schema::VmaEntry& entry) {
@@ -168,11 +192,18 @@ class MemoryRules : public RuleSet {
     geometry(at, entry, is_guard);
     if (is_guard) {
       seen_guard_ = true;
+      if (vma::is(entry, vma::kRuntime)) {
+        facts_.report.add(RuleId::MM_5, at("status", entry.status()),
+                          "has bits that CRIU uses while it runs, and never writes");
+      }
       return;
     }
     if (seen_guard_) {
       facts_.report.add(RuleId::MM_4, at("status", entry.status()),
                         "a mapping after the first guard region");
+    }
+    if (vma::is(entry, vma::kVdso)) {
+      vdso_ = entry.start();
     }
     judge_mapping(facts_, at, entry);
     mappings_.push_back({entry.start(), entry.end(), entry.status(), vma::is_private(entry)});
@@ -224,7 +255,7 @@ class MemoryRules : public RuleSet {
                               facts_.at(record, "mm_brk", fmt::format("0x{:x}", mm.mm_brk())),
                               "the end of the heap is in no mapping");
     }
-    if (mm.mm_start_stack() != 0 && !is_mapped(mm.mm_start_stack())) {
+    if (mm.mm_start_stack() >= vma::kPage && !is_mapped(mm.mm_start_stack())) {
       facts_.report.add_plain(
           RuleId::MM_9, Severity::warning,
           facts_.at(record, "mm_start_stack", fmt::format("0x{:x}", mm.mm_start_stack())),
@@ -286,8 +317,20 @@ class MemoryRules : public RuleSet {
     }
   }
 
+  /// Restoring begins with the symbols of the vdso, which are in its first page.
+  void end_of_page_map() {
+    if (vdso_ != 0 && has_page_map_ && !facts_.damaged.contains(Kind::pagemap)) {
+      facts_.report.add(RuleId::PGM_3,
+                        facts_.at({Kind::pagemap, pid_}, 0, "vaddr", fmt::format("0x{:x}", vdso_)),
+                        "the first page of the vdso is not there");
+    }
+    vdso_ = 0;
+    has_page_map_ = false;
+  }
+
   void page_map(const Record& record) {
     if (record.table != nullptr && record.table->name == "PagemapHead") {
+      has_page_map_ = pid_ == record.key.file.id;
       runs_.begin(facts_, record.key.file);
       next_ = 0;
       if (pid_ != record.key.file.id) {
@@ -296,6 +339,9 @@ class MemoryRules : public RuleSet {
       return;
     }
     runs_.chunk(record, [&](const model::PageRun& run, std::uint64_t entry) {
+      if (run.address <= vdso_ && vdso_ < run.address + run.pages * vma::kPage) {
+        vdso_ = 0;
+      }
       if (!mappings_.empty() && is_sorted_) {
         in_mapping(record, run, entry);
       }
@@ -330,6 +376,8 @@ class MemoryRules : public RuleSet {
   bool is_sorted_ = true;
   std::uint64_t last_end_ = 0;
   bool seen_guard_ = false;
+  std::uint64_t vdso_ = 0;  // not yet seen in the page map
+  bool has_page_map_ = false;
   std::size_t next_ = 0;  // of mappings_, while a page map is read
   PageRuns runs_;
 };

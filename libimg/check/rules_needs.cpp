@@ -29,6 +29,12 @@ class NeedRules : public RuleSet {
       return;
     }
     switch (record.key.file.kind) {
+      case Kind::core: old_core(record, *record.as<schema::CoreEntry>()); break;
+      case Kind::eventpoll_tfd:
+      case Kind::inotify_wd:
+      case Kind::fanotify_mark:
+        old_form(facts_.at(record), "what is waited for is in a file of its own");
+        break;
       case Kind::inventory: inventory(record, *record.as<schema::InventoryEntry>()); break;
       case Kind::filelocks:
         if (facts_.restorer == Restorer::stasis) {
@@ -71,6 +77,22 @@ class NeedRules : public RuleSet {
     });
     if (!is_told) {
       needs_.push_back({rule, std::move(where), std::move(options), std::move(why), false});
+    }
+  }
+
+  void old_core(const Record& record, const schema::CoreEntry& core) {
+    const bool is_alive = core.tc() != nullptr && core.thread_core() != nullptr;
+    if (is_alive && core.tc()->timers() == nullptr) {
+      old_form(facts_.at(record, "tc.timers"), "timers are not in the core");
+    } else if (is_alive && core.tc()->rlimits() == nullptr) {
+      old_form(facts_.at(record, "tc.rlimits"), "resource limits are not in the core");
+    }
+  }
+
+  void old_form(Where where, const char* what) {
+    if (facts_.restorer != Restorer::stasis) {
+      need(RuleId::CORE_15, std::move(where), {{"deprecated", {}, {}}},
+           fmt::format("{}, as in images of an old CRIU", what));
     }
   }
 

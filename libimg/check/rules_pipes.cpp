@@ -2,6 +2,9 @@
 // PIP-*, FIF-1: pipes, fifos and what is in them.
 #include <fmt/core.h>
 
+#include <algorithm>
+#include <bit>
+
 #include "libimg/check/facts.h"
 
 namespace img::check {
@@ -49,9 +52,10 @@ class PipeRules : public RuleSet {
       const bool is_known = content.kind == Kind::pipes_data ? pipes_.contains(content.pipe_id)
                                                              : fifos.contains(content.pipe_id);
       if (!is_known && facts_.files_are_whole()) {
-        facts_.report.add(RuleId::PIP_2, content.where,
-                          fmt::format("{} is no {} of the image", content.pipe_id,
-                                      content.kind == Kind::pipes_data ? "pipe" : "fifo"));
+        facts_.report.add_plain(
+            RuleId::PIP_2, Severity::error, content.where,
+            fmt::format("{} is no {} of the image: criu restore drops its bytes without a word",
+                        content.pipe_id, content.kind == Kind::pipes_data ? "pipe" : "fifo"));
       }
     }
   }
@@ -76,9 +80,17 @@ class PipeRules : public RuleSet {
                         facts_.at(record, "pipe_id", std::to_string(entry.pipe_id())),
                         fmt::format("the content of {} is there twice", entry.pipe_id()));
     }
-    if (entry.size() && entry.bytes() > *entry.size()) {
+    // What F_SETPIPE_SZ takes, and how it rounds up.
+    constexpr std::uint32_t kLargest = 1U << 31;
+    constexpr std::uint32_t kSmallest = 4096;
+    if (entry.size().value_or(0) > kLargest) {
+      facts_.report.add(RuleId::PIP_2, facts_.at(record, "size", std::to_string(*entry.size())),
+                        "is more than any pipe can hold");
+    } else if (entry.size() && entry.bytes() > *entry.size()) {
+      const bool fits = entry.bytes() <= std::max(kSmallest, std::bit_ceil(*entry.size()));
       facts_.report.add(
-          RuleId::PIP_2, facts_.at(record, "bytes", std::to_string(entry.bytes())),
+          RuleId::PIP_2, fits ? Severity::warning : Severity::error,
+          facts_.at(record, "bytes", std::to_string(entry.bytes())),
           fmt::format("{} bytes in a pipe that holds {}", entry.bytes(), *entry.size()));
     }
   }

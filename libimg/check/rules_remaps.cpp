@@ -49,6 +49,11 @@ class RemapRules : public RuleSet {
                         "is not there, and says whose the deleted files are");
       return;
     }
+    if (!ghosts_.empty() && remaps_.empty() && facts_.is_whole(Kind::remap_fpath)) {
+      facts_.report.add(RuleId::REM_2, facts_.at({Kind::remap_fpath, 0}),
+                        "says of no deleted file whose it is, and contents of some are there");
+      return;
+    }
     for (const auto& [id, ghost] : ghosts_) {
       if (!named_ghosts_.contains(static_cast<std::uint32_t>(id)) &&
           facts_.is_whole(Kind::remap_fpath)) {
@@ -128,6 +133,11 @@ class RemapRules : public RuleSet {
       return;
     }
     const auto& link_file = *link->as<schema::RegFileEntry>(FdTypes::REG);
+    if (remap.remap_id == remap.orig_id) {
+      say(RuleId::REM_3, remap, "remap_id", remap.remap_id,
+          fmt::format("file {} is to be linked from itself", remap.orig_id));
+      return;
+    }
     if (link_file.name()->string_view().find("link_remap.") == std::string_view::npos) {
       say(RuleId::REM_3, remap, "remap_id", remap.remap_id,
           fmt::format("file {} is not called link_remap.N, as CRIU calls what it links",
@@ -237,6 +247,12 @@ class RemapRules : public RuleSet {
       facts_.report.add(RuleId::GHO_2,
                         facts_.at(record, "mode", fmt::format("0{:o}", entry.mode())),
                         "is no type of file");
+    }
+    if (entry.uid() == UINT32_MAX || entry.gid() == UINT32_MAX) {
+      facts_.report.add(
+          RuleId::GHO_2,
+          facts_.at(record, entry.uid() == UINT32_MAX ? "uid" : "gid", std::to_string(UINT32_MAX)),
+          "is nobody's id");
     }
     times(record, entry);
     constexpr std::uint64_t kLimit = 1024 * 1024;

@@ -100,6 +100,13 @@ class SecurityRules : public RuleSet {
         facts_.report.add(RuleId::SEC_3,
                           facts_.at(record, fmt::format("seccomp_filters[{}].filter", i)), wrong);
       }
+      constexpr std::uint32_t kKnownFlags = 0x3f;
+      if ((filter.flags().value_or(0) & ~kKnownFlags) != 0) {
+        facts_.report.add(RuleId::SEC_3,
+                          facts_.at(record, fmt::format("seccomp_filters[{}].flags", i),
+                                    fmt::format("0x{:x}", *filter.flags())),
+                          "has bits that no filter has");
+      }
       if (filter.prev() && *filter.prev() >= count_) {
         facts_.report.add_plain(
             RuleId::SEC_2, Severity::error,

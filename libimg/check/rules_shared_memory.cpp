@@ -14,7 +14,7 @@ namespace img::check {
 namespace {
 
 constexpr std::uint32_t kSealWrite = 0x8;
-constexpr std::uint32_t kKnownSeals = 0x1f;
+constexpr std::uint32_t kKnownSeals = 0x3f;
 constexpr std::size_t kMaxName = 249;
 
 class SharedMemoryRules : public RuleSet {
@@ -173,7 +173,13 @@ class SharedMemoryRules : public RuleSet {
           fmt::format("{} is not there, and a memfd of {} bytes needs it",
                       facts_.reader.file_name({Kind::pagemap_shmem, entry.shmid()}), entry.size()));
     }
-    if ((entry.seals() & ~kKnownSeals) != 0 && entry.seals() != UINT32_MAX) {
+    if (entry.uid() == UINT32_MAX || entry.gid() == UINT32_MAX) {
+      facts_.report.add(
+          RuleId::MFD_2,
+          facts_.at(record, entry.uid() == UINT32_MAX ? "uid" : "gid", std::to_string(UINT32_MAX)),
+          "is nobody's id");
+    }
+    if ((entry.seals() & ~kKnownSeals) != 0) {
       facts_.report.add(RuleId::MFD_2,
                         facts_.at(record, "seals", fmt::format("0x{:x}", entry.seals())),
                         "has bits that no seal has");

@@ -2,7 +2,10 @@
 // SKQ-*, UNX-*, INE-*, NLK-1, PKT-1: sockets, their peers, and what is queued in them.
 #include <fmt/core.h>
 
+#include <algorithm>
+
 #include "libimg/check/facts.h"
+#include "libimg/check/socket_parts.h"
 #include "libimg/check/vma.h"
 
 namespace img::check {
@@ -52,8 +55,10 @@ class SocketRules : public RuleSet {
       }
     }
     for (const OpenFile& file : facts_.files.files()) {
+      judge_socket_options(facts_, file);
       if (const auto* local = file.as<schema::UnixSkEntry>(FdTypes::UNIXSK)) {
         unix_name(file, *local);
+        bound(file, local->file_perms());
         unix_peer(file, *local);
       } else if (const auto* inet = file.as<schema::InetSkEntry>(FdTypes::INETSK)) {
         inet_socket(file, *inet);
@@ -124,8 +129,10 @@ class SocketRules : public RuleSet {
         return;
       }
       if (file == nullptr || file->type != FdTypes::UNIXSK) {
-        facts_.report.add(RuleId::SKQ_1, packet.where,
-                          file == nullptr ? "no socket has this id" : "is no unix socket");
+        facts_.report.add_plain(
+            RuleId::SKQ_1, Severity::error, packet.where,
+            fmt::format("{}: criu restore drops this message without a word",
+                        file == nullptr ? "no socket has this id" : "is no unix socket"));
       }
     }
   }
@@ -149,6 +156,11 @@ class SocketRules : public RuleSet {
       facts_.report.add(RuleId::UNX_2, facts_.at(file, "usk.state", std::to_string(entry.state())),
                         "is no state of a unix socket");
     }
+    if (entry.state() == kListen && entry.type() == kDatagram &&
+        (entry.uflags() & kExternal) == 0) {
+      facts_.report.add(RuleId::UNX_2, facts_.at(file, "usk.state", std::to_string(entry.state())),
+                        "datagram sockets do not listen");
+    }
     if (entry.state() == kListen && size == 0) {
       facts_.report.add(RuleId::UNX_4, facts_.at(file, "usk.name", ""),
                         "listens without a name, so nobody can connect");
@@ -159,11 +171,21 @@ class SocketRules : public RuleSet {
     }
   }
 
+  void bound(const OpenFile& file, const schema::FilePermsEntry* owner) {
+    if (owner != nullptr && (owner->uid() == UINT32_MAX || owner->gid() == UINT32_MAX)) {
+      facts_.report.add(
+          RuleId::UNX_1,
+          facts_.at(file, owner->uid() == UINT32_MAX ? "usk.file_perms.uid" : "usk.file_perms.gid",
+                    std::to_string(UINT32_MAX)),
+          "is nobody's id");
+    }
+  }
+
   void unix_peer(const OpenFile& file, const schema::UnixSkEntry& entry) {
     if (entry.peer() == 0) {
       const bool is_lone = entry.state() == kEstablished && entry.type() != kDatagram &&
                            (entry.uflags() & (kExternal | kCallback)) == 0;
-      if (is_lone && entry.shutdown() != schema::SkShutdown::BOTH && !is_waited_for(entry.ino())) {
+      if (is_lone && entry.shutdown() != schema::SkShutdown::BOTH) {
         facts_.report.add(RuleId::UNX_3, facts_.at(file, "usk.peer", "0"),
                           "is connected to nobody, and not shut down");
       }
@@ -190,16 +212,6 @@ class SocketRules : public RuleSet {
     }
   }
 
-  /// Whether another socket says that this one is its peer.
-  bool is_waited_for(std::uint32_t ino) {
-    if (peers_.empty()) {
-      for (const auto& [unused, socket] : unix_) {
-        peers_.insert(socket->peer());
-      }
-    }
-    return peers_.contains(ino);
-  }
-
   void inet_socket(const OpenFile& file, const schema::InetSkEntry& entry) {
     const auto at = [&](const char* field, std::uint64_t value) {
       return facts_.at(file, fmt::format("isk.{}", field), std::to_string(value));
@@ -212,6 +224,9 @@ class SocketRules : public RuleSet {
     if (entry.type() != kStream && entry.type() != kDatagram && entry.type() != kRaw) {
       facts_.report.add(RuleId::INE_1, at("type", entry.type()),
                         "is neither stream (1) nor datagram (2) nor raw (3)");
+    } else if (!has_protocol(entry)) {
+      facts_.report.add(RuleId::INE_1, at("proto", entry.proto()),
+                        fmt::format("no socket of type {} has this protocol", entry.type()));
     }
     for (const auto& [field, words] :
          {std::pair{"src_addr", entry.src_addr()}, std::pair{"dst_addr", entry.dst_addr()}}) {
@@ -238,9 +253,20 @@ class SocketRules : public RuleSet {
     connection(file, entry);
   }
 
+  static bool has_protocol(const schema::InetSkEntry& entry) {
+    constexpr std::uint32_t kOfDatagrams[] = {0, 1, 17, 58, 136};  // ping and UDP, IPv4 and 6
+    constexpr std::uint32_t kOfStreams[] = {0, kTcp, 132, 262};    // SCTP, MPTCP
+    const auto has = [&](const auto& all) {
+      return std::find(std::begin(all), std::end(all), entry.proto()) != std::end(all);
+    };
+    return entry.type() == kRaw || (entry.type() == kStream ? has(kOfStreams) : has(kOfDatagrams));
+  }
+
   void connection(const OpenFile& file, const schema::InetSkEntry& entry) {
+    // CRIU takes each TCP socket with a port at the other end for a connection.
     const bool is_connection =
-        entry.proto() == kTcp && entry.state() != kListen && entry.state() != kClose;
+        entry.proto() == kTcp &&
+        (entry.dst_port() != 0 || (entry.state() != kListen && entry.state() != kClose));
     if (entry.proto() == kTcp) {
       connections_.insert(entry.ino());
     }
@@ -276,6 +302,7 @@ class SocketRules : public RuleSet {
       facts_.report.add(RuleId::INE_3, facts_.at(record, "timestamp"),
                         "is not set, though timestamps are on");
     }
+    judge_tcp_window(facts_, record, entry);
     constexpr std::uint32_t kMaxScale = 14;
     if (entry.snd_wscale() > kMaxScale || entry.rcv_wscale().value_or(0) > kMaxScale) {
       facts_.report.add(RuleId::INE_3,
@@ -308,6 +335,17 @@ class SocketRules : public RuleSet {
 
   void packet_socket(const OpenFile& file, const schema::PacketSockEntry& entry) {
     constexpr std::size_t kMaxAddress = 32;
+    constexpr std::uint32_t kPacket = 10;      // SOCK_PACKET
+    constexpr std::uint32_t kLastVersion = 2;  // TPACKET_V3
+    if (entry.type() != kRaw && entry.type() != kDatagram && entry.type() != kPacket) {
+      facts_.report.add(RuleId::PKT_1, facts_.at(file, "psk.type", std::to_string(entry.type())),
+                        "is no type of packet socket");
+    }
+    if (entry.version() > kLastVersion) {
+      facts_.report.add(RuleId::PKT_1,
+                        facts_.at(file, "psk.version", std::to_string(entry.version())),
+                        "is no version of packet sockets");
+    }
     if (entry.mclist() != nullptr) {
       for (const schema::PacketMclist* group : *entry.mclist()) {
         if (group->addr()->size() > kMaxAddress) {
@@ -329,7 +367,6 @@ class SocketRules : public RuleSet {
   bool has_no_streams_ = false;
   std::vector<Packet> packets_;
   std::unordered_map<std::uint32_t, const schema::UnixSkEntry*> unix_;  // by inode
-  std::unordered_set<std::uint32_t> peers_;
   std::unordered_set<std::uint64_t> connections_;
   std::unordered_set<std::uint64_t> mapped_;  // packet sockets, by file id
 };

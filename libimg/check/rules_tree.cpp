@@ -149,7 +149,12 @@ class TreeRules : public RuleSet {
     }
     const Process* leader = facts_.tree.find(process.pgid);
     if (leader == nullptr) {
-      if (facts_.thread_owner.contains(process.pgid)) {
+      if (process.pgid == 1 && process.pgid != root.pgid) {
+        facts_.report.add(RuleId::PST_7, at(position, "pgid", 1),
+                          fmt::format("group 1 of process {} has no leader here, and another "
+                                      "process 1 is always there",
+                                      process.pid));
+      } else if (facts_.thread_owner.contains(process.pgid)) {
         facts_.report.add(
             RuleId::PST_7, at(position, "pgid", process.pgid),
             fmt::format("group {} of process {} is a thread's id", process.pgid, process.pid));
@@ -256,7 +261,20 @@ class TreeRules : public RuleSet {
   }
 
   void leader(std::size_t position, const Process& process) {
+    const std::uint32_t root_sid = facts_.tree.processes()[0].sid;
+    if (process.sid == 0 && root_sid != 0) {
+      facts_.report.add(RuleId::PST_6, at(position, "sid", 0),
+                        fmt::format("process {} is in no session", process.pid));
+      return;
+    }
     if (process.sid == 0 || process.sid == process.pid) {
+      return;
+    }
+    if (process.sid == 1 && root_sid != 1 && facts_.tree.find(1) == nullptr) {
+      facts_.report.add(RuleId::PST_6, at(position, "sid", 1),
+                        fmt::format("session 1 of process {} has no leader here, and another "
+                                    "process 1 is always there",
+                                    process.pid));
       return;
     }
     const Process* session_leader = facts_.tree.find(process.sid);

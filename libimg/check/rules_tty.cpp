@@ -57,6 +57,14 @@ class TtyRules : public RuleSet {
                           fmt::format("is not there, and file {} needs it", file.id));
         break;
       }
+      if (tty->regf_id() && facts_.files_are_whole()) {
+        const OpenFile* path = facts_.use_file(*tty->regf_id(), FdTypes::REG);
+        if (path == nullptr || path->type != FdTypes::REG) {
+          facts_.report.add(RuleId::TTY_1,
+                            facts_.at(file, "tty.regf_id", std::to_string(*tty->regf_id())),
+                            path == nullptr ? "no file has this id" : "is no file with a path");
+        }
+      }
       if (!ids_.contains(tty->tty_info_id()) && facts_.is_whole(Kind::tty_info)) {
         facts_.report.add(RuleId::TTY_1,
                           facts_.at(file, "tty.tty_info_id", std::to_string(tty->tty_info_id())),
@@ -105,6 +113,12 @@ class TtyRules : public RuleSet {
       facts_.report.add(RuleId::TTY_2, facts_.at(record, "pty"),
                         entry.pty() == nullptr ? "is not set, and the terminal is a pty"
                                                : "is set, and the terminal is no pty");
+    }
+    constexpr std::uint32_t kMostPtys = 1U << 20;  // NR_UNIX98_PTY_MAX
+    if (entry.pty() != nullptr && entry.pty()->index() >= kMostPtys) {
+      facts_.report.add(RuleId::TTY_2,
+                        facts_.at(record, "pty.index", std::to_string(entry.pty()->index())),
+                        "is more than a system has ptys");
     }
     settings(record, entry);
     if (entry.sid() != 0) {

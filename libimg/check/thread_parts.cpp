@@ -39,6 +39,61 @@ void scheduling(Facts& facts, const Record& record, const schema::ThreadCoreEntr
   }
 }
 
+using Capabilities = flatbuffers::Vector<std::uint32_t>;
+
+/// What the kernel keeps true of every thread, and capset() insists on.
+void subset(Facts& facts, const Record& record, const char* name, const Capabilities* part,
+            const char* of, const Capabilities* whole) {
+  for (flatbuffers::uoffset_t i = 0; part != nullptr && i < part->size(); ++i) {
+    const std::uint32_t most = whole != nullptr && i < whole->size() ? whole->Get(i) : 0;
+    if ((part->Get(i) & ~most) != 0) {
+      facts.report.add(RuleId::THR_3,
+                       facts.at(record, fmt::format("thread_core.creds.{}[{}]", name, i),
+                                fmt::format("0x{:x}", part->Get(i))),
+                       fmt::format("has capabilities that are not in {} (0x{:x}), which no thread "
+                                   "can have",
+                                   of, most));
+      return;
+    }
+  }
+}
+
+void identity(Facts& facts, const Record& record, const schema::CredsEntry& creds) {
+  const std::tuple<const char*, std::uint32_t, Severity> ids[] = {
+      {"uid", creds.uid(), Severity::warning},   {"euid", creds.euid(), Severity::warning},
+      {"suid", creds.suid(), Severity::warning}, {"gid", creds.gid(), Severity::warning},
+      {"egid", creds.egid(), Severity::warning}, {"sgid", creds.sgid(), Severity::warning},
+      {"fsuid", creds.fsuid(), Severity::error}, {"fsgid", creds.fsgid(), Severity::error},
+  };
+  for (const auto& [name, id, severity] : ids) {
+    if (id != UINT32_MAX) {
+      continue;
+    }
+    const Where where =
+        facts.at(record, fmt::format("thread_core.creds.{}", name), std::to_string(id));
+    if (severity == Severity::error) {
+      facts.report.add(RuleId::THR_3, where, "is nobody's id");
+    } else {
+      facts.report.add_plain(RuleId::THR_3, severity, where,
+                             "means 'as it is' to the kernel: the thread keeps the id that criu "
+                             "restore runs with");
+    }
+  }
+  if (creds.no_new_privs().value_or(0) > 1) {
+    facts.report.add(
+        RuleId::THR_3,
+        facts.at(record, "thread_core.creds.no_new_privs", std::to_string(*creds.no_new_privs())),
+        "is neither 0 nor 1");
+  }
+  constexpr std::uint32_t kSecureBits = 0xff;
+  if ((creds.secbits() & ~kSecureBits) != 0) {
+    facts.report.add(
+        RuleId::THR_3,
+        facts.at(record, "thread_core.creds.secbits", fmt::format("0x{:x}", creds.secbits())),
+        "has bits that the kernel does not have");
+  }
+}
+
 void credentials(Facts& facts, const Record& record, const schema::CredsEntry& creds) {
   const std::pair<const char*, const flatbuffers::Vector<std::uint32_t>*> sets[] = {
       {"cap_inh", creds.cap_inh()}, {"cap_prm", creds.cap_prm()}, {"cap_eff", creds.cap_eff()},
@@ -55,6 +110,37 @@ void credentials(Facts& facts, const Record& record, const schema::CredsEntry& c
         facts.at(record, fmt::format("thread_core.creds.{}", name), std::to_string(have)),
         fmt::format("a set of capabilities of {} words, not 2", have));
   }
+  subset(facts, record, "cap_eff", creds.cap_eff(), "cap_prm", creds.cap_prm());
+  subset(facts, record, "cap_amb", creds.cap_amb(), "cap_prm", creds.cap_prm());
+  subset(facts, record, "cap_amb", creds.cap_amb(), "cap_inh", creds.cap_inh());
+  identity(facts, record, creds);
+}
+
+/// What set_robust_list() and rseq() take.
+void registrations(Facts& facts, const Record& record, const schema::ThreadCoreEntry& thread) {
+  constexpr std::uint32_t kListHead = 24;  // struct robust_list_head of a 64-bit kernel
+  constexpr std::uint32_t kRseq = 32;
+  if (thread.futex_rla_len() != 0 && thread.futex_rla_len() != kListHead) {
+    facts.report.add(
+        RuleId::THR_6,
+        facts.at(record, "thread_core.futex_rla_len", std::to_string(thread.futex_rla_len())),
+        "is not the length of a list of robust futexes (24)");
+  }
+  const schema::RseqEntry* rseq = thread.rseq_entry();
+  if (rseq == nullptr || rseq->rseq_abi_pointer() == 0) {
+    return;
+  }
+  if (rseq->rseq_abi_size() < kRseq) {
+    facts.report.add(RuleId::THR_6,
+                     facts.at(record, "thread_core.rseq_entry.rseq_abi_size",
+                              std::to_string(rseq->rseq_abi_size())),
+                     "is less than the kernel takes (32)");
+  } else if (rseq->rseq_abi_pointer() % kRseq != 0) {
+    facts.report.add(RuleId::THR_6,
+                     facts.at(record, "thread_core.rseq_entry.rseq_abi_pointer",
+                              fmt::format("0x{:x}", rseq->rseq_abi_pointer())),
+                     "is not a multiple of 32, as the kernel wants it");
+  }
 }
 
 }  // namespace
@@ -68,6 +154,7 @@ void judge_thread(Facts& facts, const Record& record, const schema::ThreadCoreEn
     facts.report.add(RuleId::THR_3, facts.at(record, "thread_core.creds"),
                      "no credentials, neither here nor in a creds file");
   }
+  registrations(facts, record, thread);
   if (thread.pdeath_sig().value_or(0) > kSignals) {
     facts.report.add(
         RuleId::THR_5,
@@ -135,7 +222,26 @@ void judge_posix_timers(Facts& facts, const Record& record,
             fmt::format("timer {}: {} nanoseconds are more than a second", timer->it_id(), value));
       }
     }
+    constexpr std::uint32_t kLastId = INT32_MAX;
+    constexpr std::uint32_t kClocks = 16;  // MAX_CLOCKS; CPU clocks of others are negative
+    if (timer->it_id() > kLastId) {
+      facts.report.add(RuleId::CORE_12,
+                       facts.at(record, "tc.timers.posix.it_id", std::to_string(timer->it_id())),
+                       "is no id of a timer");
+    }
+    if (timer->clock_id() >= kClocks && timer->clock_id() <= kLastId) {
+      facts.report.add(
+          RuleId::CORE_12,
+          facts.at(record, "tc.timers.posix.clock_id", std::to_string(timer->clock_id())),
+          fmt::format("timer {} runs by no clock", timer->it_id()));
+    }
     const std::uint32_t notify = timer->it_sigev_notify();
+    if (notify != kNone && (timer->si_signo() == 0 || timer->si_signo() > kSignals)) {
+      facts.report.add(
+          RuleId::CORE_12,
+          facts.at(record, "tc.timers.posix.si_signo", std::to_string(timer->si_signo())),
+          fmt::format("timer {} sends no signal that there is", timer->it_id()));
+    }
     if (notify != kSignal && notify != kNone && notify != kThread && notify != kThreadId) {
       facts.report.add(RuleId::CORE_12,
                        facts.at(record, "tc.timers.posix.it_sigev_notify", std::to_string(notify)),

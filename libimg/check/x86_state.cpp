@@ -42,6 +42,10 @@ void xsave_arrays(Facts& facts, const Record& record, const schema::UserX86Xsave
       facts.report.add(
           RuleId::CPU_1, facts.at(record, field, std::to_string(component.have)),
           fmt::format("{} elements, where the state has {}", component.have, component.elements));
+    } else if (component.have > component.elements && is_in_use) {
+      facts.report.add(
+          RuleId::CPU_1, facts.at(record, field, std::to_string(component.have)),
+          fmt::format("{} elements, where the state has {}", component.have, component.elements));
     } else if (component.have == 0 && is_in_use) {
       facts.report.add_plain(
           RuleId::CPU_1, Severity::warning, facts.at(record, field, "0"),
@@ -65,11 +69,12 @@ void selectors(Facts& facts, const Record& record, const schema::UserX86RegsEntr
   }
   for (const auto& [name, value] : {std::pair{"cs", regs.cs()}, std::pair{"ss", regs.ss()}}) {
     if ((value & kUserRing) != kUserRing || value > 0xffff) {
-      facts.report.add(
-          RuleId::CPU_2,
+      facts.report.add_plain(
+          RuleId::CPU_2, Severity::error,
           facts.at(record, fmt::format("thread_info.gpregs.{}", name),
                    fmt::format("0x{:x}", value)),
-          "is no selector of user space: the kernel kills the task as it returns to it");
+          "is no selector of user space: criu restore says nothing, and the kernel kills the task "
+          "as it returns to it");
     }
   }
   const std::uint64_t other = mode == schema::UserX86RegsMode::NATIVE ? kCode32 : kCode64;
@@ -96,7 +101,7 @@ void judge_x86(Facts& facts, const Record& record, const schema::ThreadInfoX86& 
     }
   }
   constexpr std::uint32_t kOldMask = 0xffbf;  // what a mask of 0 means
-  const std::uint32_t mask = fp.mxcsr_mask() == 0 ? kOldMask : fp.mxcsr_mask();
+  const std::uint32_t mask = fp.mxcsr_mask() | kOldMask;
   if ((fp.mxcsr() & ~mask) != 0) {
     facts.report.add(
         RuleId::CPU_2,
@@ -116,8 +121,9 @@ void judge_x86(Facts& facts, const Record& record, const schema::ThreadInfoX86& 
   if (info.tls() != nullptr) {
     for (const schema::UserDescT* slot : *info.tls()) {
       if (slot->entry_number() < kFirstSlot || slot->entry_number() >= kFirstSlot + kSlots) {
+        // One that is not present is not set again.
         facts.report.add(
-            RuleId::TLS_1,
+            RuleId::TLS_1, slot->seg_not_present() ? Severity::warning : Severity::error,
             facts.at(record, "thread_info.tls.entry_number", std::to_string(slot->entry_number())),
             "is not a slot of threads (12 to 14)");
       }

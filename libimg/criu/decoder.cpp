@@ -227,7 +227,9 @@ void Decoder::unknown(const TableLayout& table, Cursor& in, std::uint32_t number
   if (unknown_field_.empty()) {
     const std::string at = path();
     note_unknown(fmt::format("{}{}#{}{}", at, at.empty() ? "" : ".", number,
-                             wrong_type == nullptr ? "" : " (of another type)"));
+                             wrong_type != nullptr ? " (of another type)"
+                             : wire == kStartGroup ? " (a group)"
+                                                   : ""));
   }
   switch (wire) {
     case kVarint: varint(in); break;

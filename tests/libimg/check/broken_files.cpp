@@ -39,6 +39,23 @@ std::vector<Case> path_cases() {
              e[5]["reg"]["fown"]["pid"] = 22826;
              e[5]["reg"]["fown"]["pid_type"] = 3;
            })},
+      {"FIL-3", "an end of a pipe", kError, "zoo",
+       all("fdinfo-2.img",
+           [](Json& e) {
+             for (std::size_t i = 0; i < e.size();) {
+               if (e[i]["type"] == "PIPE") {
+                 e.erase(i);
+               } else {
+                 ++i;
+               }
+             }
+           })},
+      {"FIL-4", "owner is no process", kError, "zoo",
+       all("files.img", [](Json& e) { e[5]["reg"]["fown"]["pid"] = 5'000'000; })},
+      {"FIL-4", "owner elsewhere", kWarning, "zoo",
+       all("files.img", [](Json& e) { e[5]["reg"]["fown"]["pid"] = 7; })},
+      {"FIL-5", "direct", kError, "zoo",
+       of("EVENTFD", "efd", [](Json& e) { e["flags"] = 0x4002; })},
       {"FDI-1", "twice", kError, "zoo", in("fdinfo-2.img", [](Json& e) { e["fd"] = 1; })},
       {"FDI-2", "type", kError, "zoo", in("fdinfo-2.img", [](Json& e) { e["type"] = "PIPE"; })},
       {"FDI-3", "lost", kError, "zoo", removed("fdinfo-2.img")},
@@ -50,6 +67,7 @@ std::vector<Case> path_cases() {
          copy.create("mountpoints-9.img", "MNTS", {mount(5, 1, "/")});
          reg("mnt_id", 77)(copy);
        }},
+      {"REG-5", "no type", kError, "zoo", reg("mode", 0644)},
       {"REG-8", "truncates", kWarning, "zoo", reg("flags", 0x200)},
       {"REM-1", "no original", kError, "zoo",
        in("remap-fpath.img", [](Json& e) { e["orig_id"] = 9; })},
@@ -57,6 +75,9 @@ std::vector<Case> path_cases() {
        in(
            "remap-fpath.img", [](Json& e) { e["remap_id"] = 555; }, 1)},
       {"REM-2", "no list", kError, "zoo", removed("remap-fpath.img")},
+      {"REM-3", "itself", kError, "zoo",
+       in(
+           "remap-fpath.img", [](Json& e) { e["remap_id"] = e["orig_id"]; }, 1)},
       {"REM-3", "other mount", kError, "zoo",
        all("files.img",
            [](Json& e) {
@@ -175,6 +196,22 @@ std::vector<Case> other_file_cases() {
       {"INE-1", "family", kError, "zoo", inet("family", 3)},
       {"INE-1", "address", kError, "zoo", inet("family", "INET6")},
       {"INE-2", "state", kError, "zoo", inet("state", 44)},
+      {"INE-1", "protocol", kError, "zoo", inet("type", "DGRAM")},
+      {"UNX-2", "datagrams that listen", kError, "zoo",
+       of("UNIXSK", "usk",
+          [](Json& e) {
+            e["type"] = "DGRAM";
+            e["state"] = "LISTEN";
+          })},
+      {"SKO-1", "timeout", kError, "zoo",
+       of("UNIXSK", "usk", [](Json& e) { e["opts"]["so_rcv_tmo_usec"] = 1'000'000; })},
+      {"SKO-1", "hops", kError, "zoo",
+       of("INETSK", "isk", [](Json& e) { e["ip_opts"]["ttl"] = 0; })},
+      {"INE-3", "window", kError, "zoo",
+       in("tcp-stream-5149f.img", [](Json& e) { e["max_window"] = 0; })},
+      {"INE-3", "window's end", kError, "zoo",
+       in("tcp-stream-5149f.img",
+          [](Json& e) { e["rcv_wup"] = e["inq_seq"].get<std::uint32_t>() + 1; })},
       {"INE-3", "scale", kError, "zoo", stream("rcv_wscale")},
       {"INE-3", "timestamp", kError, "zoo", stream("timestamp")},
       {"INE-3", "not sent", kError, "zoo", stream("unsq_len")},
@@ -218,6 +255,8 @@ std::vector<Case> other_file_cases() {
        made("tty-data.img", "TTY_DATA", {{{"tty_id", 77}, {"data", "AAAA\n"}}})},
       {"EVF-1", "counter", kWarning, "zoo",
        of("EVENTFD", "efd", [](Json& e) { e["counter"] = 0x100000000; })},
+      {"EPL-1", "a file", kError, "zoo",
+       of("EVENTPOLL", "epfd", [](Json& e) { e["tfd"][0]["tfd"] = 3; })},
       {"EPL-1", "target", kError, "zoo",
        of("EVENTPOLL", "epfd", [](Json& e) { e["tfd"][0]["tfd"] = 500; })},
       {"SIG-1", "kill", kWarning, "fds",
@@ -330,6 +369,14 @@ std::vector<Case> host_cases() {
       {"IPC-4", "size", kError, "sysvipc", in("ipcns-shm-9.img", [](Json& e) { e["size"] = 0; })},
       {"CGR-1", "set", kError, "zoo",
        in(kThread, [](Json& e) { e["thread_core"]["cg_set"] = 99; })},
+      {"CGR-1", "thread of criu's set", kError, "zoo",
+       [](Copy& copy) {
+         std::uint32_t criu = 0;
+         copy.edit("inventory.img", [&](Json& c) { criu = c["entries"][0]["root_cg_set"]; });
+         copy.edit(kThread, [&](Json& c) { c["entries"][0]["thread_core"]["cg_set"] = criu; });
+         copy.edit("core-22827.img",
+                   [&](Json& c) { c["entries"][0]["thread_core"]["cg_set"] = criu + 1; });
+       }},
       {"CGR-2", "more", kError, "zoo", cgroup([](Json& e) {
          e["sets"][1]["ctls"].push_back({{"name", "new"}, {"path", "/"}});
        })},

@@ -84,6 +84,12 @@ std::vector<Case> tree_cases() {
       {"PST-6", "session of a thread", kError, "zoo",
        in(
            "pstree.img", [](Json& e) { e["sid"] = 22831; }, 1)},
+      {"PST-6", "no session", kError, "zoo",
+       in(
+           "pstree.img", [](Json& e) { e["sid"] = 0; }, 1)},
+      {"PST-7", "group of process 1", kError, "zoo",
+       in(
+           "pstree.img", [](Json& e) { e["pgid"] = 1; }, 1)},
       {"PST-6", "no leader", kError, "zoo",
        all("pstree.img",
            [](Json& e) {
@@ -184,6 +190,18 @@ std::vector<Case> core_cases() {
       {"THR-3", "no credentials", kError, "zoo",
        in(kThread, [](Json& e) { e["thread_core"].erase("creds"); })},
       {"THR-5", "signal", kError, "zoo", thread("pdeath_sig", 65)},
+      {"THR-3", "more than permitted", kError, "zoo",
+       in(kThread, [](Json& e) { e["thread_core"]["creds"]["cap_prm"][0] = 0; })},
+      {"THR-3", "nobody", kError, "zoo",
+       in(kThread, [](Json& e) { e["thread_core"]["creds"]["fsuid"] = UINT32_MAX; })},
+      {"THR-3", "left as it is", kWarning, "zoo",
+       in(kThread, [](Json& e) { e["thread_core"]["creds"]["uid"] = UINT32_MAX; })},
+      {"THR-6", "rseq length", kError, "zoo",
+       in(kThread, [](Json& e) { e["thread_core"]["rseq_entry"]["rseq_abi_size"] = 31; })},
+      {"THR-6", "robust list", kError, "zoo",
+       in(kThread, [](Json& e) { e["thread_core"]["futex_rla_len"] = 25; })},
+      {"THR-3", "privileges", kError, "zoo",
+       in(kThread, [](Json& e) { e["thread_core"]["creds"]["no_new_privs"] = 2; })},
       {"THR-6", "rseq", kError, "zoo",
        in(kThread, [](Json& e) { e["thread_core"]["rseq_entry"]["rseq_abi_pointer"] = 4096; })},
       {"CPU-1", "short", kError, "zoo",
@@ -263,6 +281,8 @@ std::vector<Case> memory_cases() {
       {"MM-1", "too many", kError, "zoo",
        in(mm, [](Json& e) { e["mm_saved_auxv"] = numbers(46); })},
       {"MM-2", "no exe", kError, "zoo", in(mm, [](Json& e) { e["exe_file_id"] = 555; })},
+      {"MM-2", "exe a plain file", kError, "zoo",
+       of("REG", "reg", [](Json& e) { e["mode"] = 0100644; })},
       {"MM-2", "exe a socket", kError, "zoo", in(mm, [](Json& e) { e["exe_file_id"] = 12; })},
       {"MM-3", "ends first", kError, "zoo", vma(5, "end", "0x4bf000")},
       {"MM-4", "after a guard", kWarning, "zoo",
@@ -273,6 +293,10 @@ std::vector<Case> memory_cases() {
       {"MM-6", "a pipe", kError, "zoo", vma(0, "shmid", 9)},
       {"MM-7", "sharing", kError, "zoo", vma(5, "flags", "MAP_SHARED | MAP_ANON")},
       {"MM-7", "anonymous file", kError, "zoo", vma(0, "flags", "MAP_PRIVATE | MAP_ANON")},
+      {"MM-7", "advice", kError, "zoo", vma(5, "madv", 0x10)},
+      {"MM-7", "protection", kWarning, "zoo", vma(5, "prot", 0x43)},
+      {"MM-8", "stack", kError, "zoo",
+       in("mm-22826.img", [](Json& e) { e["mm_start_stack"] = 0; })},
       {"MM-8", "heap", kError, "zoo",
        in(mm,
           [](Json& e) {
@@ -340,6 +364,8 @@ std::vector<Case> memory_cases() {
       {"MFD-1", "no content", kError, "zoo", removed("pagemap-shmem-4509.img")},
       {"MFD-1", "no inode", kError, "zoo",
        of("MEMFD", "memfd", [](Json& e) { e["inode_id"] = 99; })},
+      {"MFD-2", "all seals", kError, "zoo",
+       in("memfd.img", [](Json& e) { e["seals"] = UINT32_MAX; })},
       {"MFD-2", "seals", kError, "zoo", in("memfd.img", [](Json& e) { e["seals"] = 0x400; })},
   };
 }

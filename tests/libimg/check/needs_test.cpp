@@ -50,6 +50,8 @@ std::vector<NeedCase> need_cases() {
   return {
       {"INV-5", "--tcp-close", "", "single", inventory("tcp_close")},
       {"INV-5", "--allow-uprobes", "", "single", inventory("allow_uprobes")},
+      {"CORE-15", "--deprecated", "--deprecated", "single",
+       in("core-26589.img", [](Json& e) { e["tc"].erase("rlimits"); })},
       {"PST-8", "--shell-job", "-j", "single", in("pstree.img", [](Json& e) { e["sid"] = 77; })},
       {"NS-4", "--inherit-fd 'fd[N]:extRootNetNS'", "--inherit-fd fd[3]:extRootNetNS", "single",
        made("netns-10.img", "NETNS", Json::array({{{"ext_key", "extRootNetNS"}}}))},
