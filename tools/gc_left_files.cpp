@@ -9,7 +9,7 @@
 #include "libimg/base/text.h"
 #include "libimg/base/units.h"
 #include "libimg/convert/open_image.h"
-#include "libimg/gc/left_files.h"
+#include "libimg/gc/left_root.h"
 #include "libimg/model/process_tree.h"
 #include "tools/gc_report.h"
 #include "tools/source_options.h"
@@ -20,9 +20,10 @@ namespace {
 namespace fs = std::filesystem;
 using gc::FoundFile;
 
-/// What was found below one root.
+/// What was found of one image, and where it was looked for.
 struct Below {
   std::string root;
+  std::optional<gc::LeftRoot> place;
   std::vector<FoundFile> files;
 };
 
@@ -74,22 +75,23 @@ std::string root_of_living(const model::ProcessTree& tree) {
   return found;
 }
 
-Result<std::string> root_for(model::ImageReader& image, const std::string& given) {
-  if (!given.empty()) {
-    return given;
-  }
+Result<void> find_root(model::ImageReader& image, const std::string& given, Below& below) {
   IMG_ASSIGN(const bool has_own, gc::has_own_mounts(image));
-  if (!has_own) {
-    return std::string("/");
+  if (!given.empty() || !has_own) {
+    below.root = given.empty() ? "/" : given;
+    IMG_ASSIGN(below.place,
+               has_own ? gc::LeftRoot::rebuild(image, below.root) : gc::LeftRoot::open(below.root));
+    return {};
   }
   IMG_ASSIGN(const model::ProcessTree tree, model::ProcessTree::read(image));
-  std::string root = root_of_living(tree);
-  if (root.empty()) {
+  below.root = root_of_living(tree);
+  if (below.root.empty()) {
     return fail(Fault::missing, image.place(), "had a mount namespace of its own",
                 "and its first process does not run, or cannot be told from others",
-                "--root DIR says where its root directory is, with its mounts in it");
+                "--root DIR says where its root directory is");
   }
-  return root;
+  IMG_ASSIGN(below.place, gc::LeftRoot::open(below.root));
+  return {};
 }
 
 Result<Below> look_for(const convert::Source& source, const std::string& given) {
@@ -99,10 +101,9 @@ Result<Below> look_for(const convert::Source& source, const std::string& given) 
   if (files.empty()) {
     return below;
   }
-  IMG_ASSIGN(below.root, root_for(*image, given));
-  IMG_ASSIGN(const gc::LeftRoot root, gc::LeftRoot::open(below.root));
+  IMG_TRY(find_root(*image, given, below));
   for (const gc::LeftFile& file : files) {
-    IMG_ASSIGN(below.files.emplace_back(), root.look(file));
+    IMG_ASSIGN(below.files.emplace_back(), below.place->look(file));
   }
   return below;
 }
@@ -111,13 +112,14 @@ std::string_view action_of(const FoundFile& found) {
   switch (found.state) {
     case FoundFile::State::there: return "remove";
     case FoundFile::State::missing: return "missing";
+    case FoundFile::State::unreachable: return "unknown";
     case FoundFile::State::other: break;
   }
   return "keep";
 }
 
 std::string why_of(const FoundFile& found) {
-  if (found.state == FoundFile::State::other) {
+  if (!found.why.empty()) {
     return found.why;
   }
   return (found.file.kind == gc::LeftFile::Kind::link ? "link remap of " : "ghost of ") +
@@ -130,8 +132,9 @@ void list(frame::Call& call, const std::vector<Below>& all, bool dry_run) {
     const std::string root = below.root == "/" ? "" : below.root;
     for (const FoundFile& found : below.files) {
       if (found.state != FoundFile::State::missing || call.common.verbosity > 0) {
-        lines.push_back(
-            {std::string(action_of(found)), root + found.file.path, found.bytes, why_of(found)});
+        lines.push_back({std::string(action_of(found)),
+                         found.place.empty() ? root + found.file.path : found.place, found.bytes,
+                         why_of(found)});
       }
     }
   }
@@ -147,6 +150,7 @@ void list(frame::Call& call, const std::vector<Below>& all, bool dry_run) {
       json.begin_object();
       json.text("root", below.root);
       json.text("path", found.file.path);
+      json.text("place", found.place);
       json.text("original", found.file.original);
       json.text("kind", found.file.kind == gc::LeftFile::Kind::link ? "link" : "ghost");
       json.text("action", action_of(found));
@@ -171,15 +175,11 @@ bool asked_and_agreed(frame::Call& call) {
 Result<std::uint64_t> remove(const std::vector<Below>& all, frame::Call& call) {
   std::uint64_t removed = 0;
   for (const Below& below : all) {
-    if (below.files.empty()) {
-      continue;
-    }
-    IMG_ASSIGN(const gc::LeftRoot root, gc::LeftRoot::open(below.root));
     for (const FoundFile& found : below.files) {
       if (found.state != FoundFile::State::there) {
         continue;
       }
-      IMG_ASSIGN(const bool done, root.remove(found));
+      IMG_ASSIGN(const bool done, below.place->remove(found));
       removed += done ? 1 : 0;
       if (!done) {
         call.report.note(escaped(found.file.path) + ": is another file by now, and stays");

@@ -1,19 +1,11 @@
 // SPDX-License-Identifier: MIT
 #include "libimg/gc/left_files.h"
 
-#include <fcntl.h>
 #include <fmt/core.h>
-#include <linux/openat2.h>
-#include <stdio.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
-#include <map>
 
-#include "libimg/base/file.h"
 #include "libimg/base/text.h"
 #include "libimg/model/file_table.h"
 #include "libimg/model/process_tree.h"
@@ -71,10 +63,6 @@ bool is_plain_path(const std::string& path) {
          (path + "/").find("/../") == std::string::npos && !path.ends_with('/');
 }
 
-std::string file_part(const std::string& path) {
-  return path.substr(path.rfind('/') + 1);
-}
-
 Result<LeftFile> link_of(const model::ImageReader& image, const model::FileTable& files,
                          const model::Remap& remap, LeftFile left) {
   const model::OpenFile* target = files.find(remap.remap_id, schema::FdTypes::REG);
@@ -86,8 +74,11 @@ Result<LeftFile> link_of(const model::ImageReader& image, const model::FileTable
   }
   left.kind = LeftFile::Kind::link;
   left.path = entry->name()->str();
+  // Beside the name that was lost, or above where that folder has gone too.
+  const std::size_t folder = left.path.rfind('/') + 1;
   if (!is_plain_path(left.path) ||
-      file_part(left.path) != fmt::format("link_remap.{}", static_cast<int>(remap.remap_id))) {
+      left.path.substr(folder) != fmt::format("link_remap.{}", static_cast<int>(remap.remap_id)) ||
+      !left.original.starts_with(left.path.substr(0, folder))) {
     return odd_name(image, remap.orig_id, left.path);
   }
   return left;
@@ -102,29 +93,6 @@ Result<LeftFile> ghost_of(model::ImageReader& image, const model::Remap& remap, 
   left.size = ghost.size;
   return is_plain_path(left.path) ? Result<LeftFile>(std::move(left))
                                   : odd_name(image, remap.orig_id, left.path);
-}
-
-std::string difference(const LeftFile& file, const struct stat& status) {
-  const std::uint32_t type = file.mode.value_or(S_IFREG) & S_IFMT;
-  const bool is_link = file.kind == LeftFile::Kind::link;
-  if ((status.st_mode & S_IFMT) != type) {
-    return "is another type of file than the image has";
-  }
-  if (is_link && status.st_nlink < 2) {
-    return "is the last name of its content by now";
-  }
-  if (!is_link && status.st_nlink != 1) {
-    return "has other names too";
-  }
-  if (is_link && file.mode && (status.st_mode & 07777) != (*file.mode & 07777)) {
-    return "has another mode than the image has";
-  }
-  const auto size = static_cast<std::uint64_t>(status.st_size);
-  // A restore that failed may have come only so far with the copy.
-  if (file.size && S_ISREG(status.st_mode) && (is_link ? size != *file.size : size > *file.size)) {
-    return fmt::format("has {} bytes where the image has {}", size, *file.size);
-  }
-  return {};
 }
 
 }  // namespace
@@ -151,6 +119,7 @@ Result<std::vector<LeftFile>> left_files(model::ImageReader& image) {
     LeftFile left;
     left.id = remap.remap_id;
     left.original = entry->name()->str();
+    left.mount = entry->mnt_id() ? std::optional<std::int32_t>(*entry->mnt_id()) : std::nullopt;
     left.size = entry->size() ? std::optional<std::uint64_t>(*entry->size()) : std::nullopt;
     left.mode = entry->mode() ? std::optional<std::uint32_t>(*entry->mode()) : std::nullopt;
     IMG_ASSIGN(left, remap.type == schema::RemapType::LINKED
@@ -173,76 +142,6 @@ Result<bool> has_own_mounts(model::ImageReader& image) {
   }
   const std::uint32_t own = tree.processes().front().ids.mnt_ns;
   return own != 0 && own != *dumper.id;
-}
-
-Result<LeftRoot> LeftRoot::open(const std::string& root) {
-  IMG_ASSIGN(UniqueFd fd, open_directory(AT_FDCWD, root, root));
-  return LeftRoot(std::move(fd), root);
-}
-
-// The kernel walks: no link on the way, none of /proc's either, and never above the root.
-Result<UniqueFd> LeftRoot::open_parent(const std::string& path) const {
-  const std::string parent = "." + path.substr(0, path.rfind('/'));
-  open_how how{};
-  how.flags = O_PATH | O_DIRECTORY | O_CLOEXEC;
-  how.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS;
-  UniqueFd fd(
-      static_cast<int>(::syscall(SYS_openat2, root_.get(), parent.c_str(), &how, sizeof how)));
-  if (!fd.is_open()) {
-    return fail(sys_error(errno, place_ + path, "open its directory"));
-  }
-  return fd;
-}
-
-Result<FoundFile> LeftRoot::look(const LeftFile& file) const {
-  FoundFile found{file, FoundFile::State::missing, {}, 0, 0, 0};
-  const auto parent = open_parent(file.path);
-  if (!parent) {
-    const int error = parent.error().sys_errno;
-    if (error == ENOENT || error == ENOTDIR) {
-      return found;
-    }
-    found.state = FoundFile::State::other;
-    found.why =
-        error == ELOOP || error == EXDEV ? "a link is on the way to it" : parent.error().why;
-    return found;
-  }
-  struct stat status {};
-  if (::fstatat(parent->get(), file_part(file.path).c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0) {
-    return errno == ENOENT ? Result<FoundFile>(std::move(found))
-                           : fail(sys_error(errno, place_ + file.path, "stat"));
-  }
-  found.why = difference(file, status);
-  found.state = found.why.empty() ? FoundFile::State::there : FoundFile::State::other;
-  found.bytes = file.kind == LeftFile::Kind::ghost ? static_cast<std::uint64_t>(status.st_size) : 0;
-  found.device = status.st_dev;
-  found.inode = status.st_ino;
-  return found;
-}
-
-// No call removes a name only if it is a certain file's. So it is renamed first, where nobody looks
-// for it, and looked at again.
-Result<bool> LeftRoot::remove(const FoundFile& found) const {
-  IMG_ASSIGN(const UniqueFd parent, open_parent(found.file.path));
-  const std::string name = file_part(found.file.path);
-  const std::string aside = fmt::format(".img-gc.{:016x}", random_bits());
-  if (::renameat2(parent.get(), name.c_str(), parent.get(), aside.c_str(), RENAME_NOREPLACE) != 0) {
-    return errno == ENOENT ? Result<bool>(false)
-                           : fail(sys_error(errno, place_ + found.file.path, "remove"));
-  }
-  struct stat status {};
-  const bool is_it = ::fstatat(parent.get(), aside.c_str(), &status, AT_SYMLINK_NOFOLLOW) == 0 &&
-                     status.st_dev == found.device && status.st_ino == found.inode &&
-                     difference(found.file, status).empty();
-  if (!is_it) {
-    static_cast<void>(
-        ::renameat2(parent.get(), aside.c_str(), parent.get(), name.c_str(), RENAME_NOREPLACE));
-    return false;
-  }
-  if (::unlinkat(parent.get(), aside.c_str(), 0) != 0) {
-    return fail(sys_error(errno, place_ + found.file.path, "remove"));
-  }
-  return true;
 }
 
 }  // namespace img::gc
