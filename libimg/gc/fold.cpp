@@ -281,6 +281,7 @@ class FileEdit {
     IMG_TRY(put_built(model::stored_place(key)));
     for_each_taken(chunk, [&](const Piece& piece) {
       edit_.use(piece.pack, static_cast<std::int64_t>(piece.pages * page_size_));
+      has_taken_ = true;
     });
     last_ = chunk.seq;
     return put_extents(key, chunk.pieces);
@@ -296,6 +297,25 @@ class FileEdit {
       IMG_TRY(edit_.remove_record(record.place));
       return true;
     });
+  }
+  /// CRIU makes an empty pages file for a page map that leaves everything to a parent. It was a
+  /// file of its own; now the page map stands for it.
+  [[nodiscard]] Result<void> remove_pages_file(const store::ImageView& before) {
+    IMG_ASSIGN(const auto head, before.record({file_.kind, file_.id, 1}));
+    if (!head || !has_taken_) {
+      return {};
+    }
+    const std::uint64_t id =
+        flatbuffers::GetRoot<schema::PagemapHead>(head->value.flatbuffer.data())->pages_id();
+    return before.walk({Kind::pages, id, 0},
+                       [&](const store::StoredRecord& record) -> Result<bool> {
+                         if (record.place.kind != Kind::pages || record.place.id != id) {
+                           return false;
+                         }
+                         edit_.count_records(-1);
+                         IMG_TRY(edit_.remove_record(record.place));
+                         return true;
+                       });
   }
   [[nodiscard]] Result<void> remove_rest(std::uint64_t before) {
     edit_.count_records(static_cast<std::int64_t>(last_ - before));
@@ -349,6 +369,7 @@ class FileEdit {
   FileKey file_;
   std::uint64_t page_size_;
   std::uint64_t last_ = 1;
+  bool has_taken_ = false;
   std::vector<schema::Extent> extents_;
   flatbuffers::FlatBufferBuilder builder_;
 };
@@ -383,6 +404,7 @@ Result<void> apply_fold(const std::shared_ptr<const store::Store>& store, const 
       IMG_TRY(file_edit.clear_extents(pass->view()));
       IMG_TRY(pass->fold(file, [&](const NewChunk& chunk) { return file_edit.put(chunk); }));
       IMG_TRY(file_edit.remove_rest(chunks));
+      IMG_TRY(file_edit.remove_pages_file(pass->view()));
       IMG_TRY(edit.finish());
       IMG_TRY(txn->commit());
     }

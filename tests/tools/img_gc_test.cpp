@@ -60,6 +60,18 @@ TEST_F(ImgGc, AFoldedImageHasTheChainsMemory) {
   EXPECT_EQ(run(img_check(), {"flat", "--strict"}).exit, 0) << run(img_check(), {"flat"}).out;
 }
 
+// In this chain a level has an empty pages file: its page map leaves all to the one before.
+TEST_F(ImgGc, AFoldedImageGoesOutAsTheFlatChainDoes) {
+  import("chain-edited/3", "c");
+  EXPECT_EQ(run(img_convert(), {"web.store::c.3", "before", "--to", "criu", "--flatten"}).exit, 0);
+  EXPECT_EQ(gc({"web.store", "--keep-last", "1"}).exit, 0);
+  EXPECT_EQ(images().size(), 1U);
+  const ToolRun out = run(img_convert(), {"web.store::c.3", "after", "--to", "criu"});
+  EXPECT_EQ(out.exit, 0) << out.err;
+  EXPECT_EQ(run(img_diff(), {"before", "after", "--pages"}).exit, 0);
+  EXPECT_EQ(run(img_check(), {"web.store"}).exit, 0);
+}
+
 TEST_F(ImgGc, WhatIsRefusedIsOneAndWhatCannotIsTwo) {
   import("chain-snapshots/3", "c");
   const ToolRun needed = gc({"web.store", "--delete", "c.1"});
