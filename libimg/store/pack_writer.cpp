@@ -3,9 +3,12 @@
 
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
+#include <cstring>
 
 #include "libimg/base/assert.h"
 #include "libimg/base/file.h"
@@ -21,6 +24,17 @@ namespace {
 constexpr std::size_t kWriteBytes = 256 * 1024;
 constexpr std::uint64_t kWritebackBytes = 16 << 20;
 constexpr std::array<std::byte, kBlockBytes> kZeros{};
+constexpr std::size_t kHoleBytes = 64 * 1024;  // shorter ones would only scatter the file
+
+/// Bytes of whole blocks of zeros in front.
+std::size_t leading_zeros(Bytes blocks) {
+  std::size_t size = 0;
+  while (size < blocks.size() &&
+         std::memcmp(blocks.data() + size, kZeros.data(), kBlockBytes) == 0) {
+    size += kBlockBytes;
+  }
+  return size;
+}
 
 }  // namespace
 
@@ -73,7 +87,15 @@ Result<std::uint64_t> PackWriter::reserve_blocks(std::uint64_t bytes, std::uint6
   const std::uint64_t offset = size_;
   size_ += bytes;
   written_ = size_;
+  IMG_TRY(extend());
   return offset;
+}
+
+// Past what was not written because it is zero.
+Result<void> PackWriter::extend() const {
+  return ::ftruncate(file_.get(), static_cast<off_t>(written_)) == 0
+             ? Result<void>()
+             : fail(sys_error(errno, thing_, "extend"));
 }
 
 Result<void> PackWriter::pad(std::uint64_t offset) {
@@ -109,6 +131,7 @@ Result<void> PackWriter::flush() {
   }
   IMG_TRY(write_blocks(written_, Bytes(buffer_).first(whole)));
   written_ += whole;
+  IMG_TRY(extend());
   std::memmove(buffer_.data(), buffer_.data() + whole, buffered_ - whole);
   buffered_ -= whole;
   return {};
@@ -124,7 +147,7 @@ Result<void> PackWriter::write_blocks(std::uint64_t offset, Bytes blocks) const 
       hashes[count++] = hash.lo;
       hashes[count++] = hash.hi;
     }
-    IMG_TRY(write_at(file_.get(), offset, part, thing_));
+    IMG_TRY(write_but_holes(offset, part));
     IMG_TRY(write_at(hash_file_.get(), offset / kBlockBytes * kHashBytes,
                      std::as_bytes(std::span(hashes).first(count)), thing_));
     start_writeback(offset, offset + part.size());
@@ -132,6 +155,20 @@ Result<void> PackWriter::write_blocks(std::uint64_t offset, Bytes blocks) const 
     blocks = blocks.subspan(part.size());
   }
   return {};
+}
+
+// Zeros were never written in this place, and memory that was never used is full of them.
+Result<void> PackWriter::write_but_holes(std::uint64_t offset, Bytes blocks) const {
+  std::size_t begin = 0;
+  for (std::size_t at = 0; at < blocks.size();) {
+    const std::size_t zeros = leading_zeros(blocks.subspan(at));
+    if (zeros >= kHoleBytes) {
+      IMG_TRY(write_at(file_.get(), offset + begin, blocks.subspan(begin, at - begin), thing_));
+      begin = at + zeros;
+    }
+    at += std::max<std::size_t>(zeros, kBlockBytes);
+  }
+  return write_at(file_.get(), offset + begin, blocks.subspan(begin), thing_);
 }
 
 // Of what is well behind those who write now, so that the disk is at work when all of it is synced.

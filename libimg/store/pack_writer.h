@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 // A pack while it grows. Each byte passes through here once: it is hashed while it is in the cache
-// and handed to the kernel in large writes. From creation to the end of its life the writer holds
-// the lease on the file, by which others see that it is not a leftover.
+// and handed to the kernel in large writes; long runs of zeros stay holes of the file. From
+// creation to the end of its life the writer holds the lease on the file, by which others see that
+// it is not a leftover.
 #pragma once
 
 #include <cstdint>
@@ -59,6 +60,8 @@ class PackWriter {
  private:
   PackWriter(int packs, std::string place);
   [[nodiscard]] Result<void> pad(std::uint64_t offset);
+  [[nodiscard]] Result<void> write_but_holes(std::uint64_t offset, Bytes blocks) const;
+  [[nodiscard]] Result<void> extend() const;
   void start_writeback(std::uint64_t begin, std::uint64_t end) const;
   [[nodiscard]] Result<void> append_buffered(Bytes bytes);
   [[nodiscard]] Result<void> flush();
