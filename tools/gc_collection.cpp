@@ -10,6 +10,7 @@
 #include <cerrno>
 #include <filesystem>
 #include <functional>
+#include <set>
 
 #include "libimg/base/file.h"
 #include "libimg/base/units.h"
@@ -74,10 +75,35 @@ Result<void> weigh_directory(int folder, FolderMember& member) {
   });
 }
 
+struct Ignore : model::RecordSink {
+  Result<void> record(const model::Record&) override { return {}; }
+};
+
+// Whether it is one that a restore could begin with: a torn one must not count as one of the newest
+// that are kept. Pages are only counted.
+Result<void> look_whole(model::ImageReader& image) {
+  using model::Kind;
+  Ignore sink;
+  IMG_ASSIGN(const std::vector<model::FileKey> files, image.files());
+  for (const Kind kind : {Kind::inventory, Kind::pstree}) {
+    if (std::ranges::find(files, kind, &model::FileKey::kind) == files.end()) {
+      return fail(Fault::missing, image.place(), "has no " + image.file_name({kind, 0}));
+    }
+  }
+  for (const model::FileKey file : files) {
+    if (file.kind == Kind::inventory || file.kind == Kind::pstree || file.kind == Kind::pagemap ||
+        file.kind == Kind::pagemap_shmem) {
+      IMG_TRY(image.read(file, sink));
+    }
+  }
+  return {};
+}
+
 void name_series(const convert::Source& source, FolderMember& member) {
   auto image = convert::open_image(source);
-  if (!image) {
-    member.verdict.why = "cannot be judged: " + image.error().line();
+  const Result<void> whole = image ? look_whole(**image) : fail(image.error());
+  if (!whole) {
+    member.verdict.why = "cannot be judged: " + whole.error().line();
     return;
   }
   member.series = convert::series_of(**image);
@@ -166,19 +192,41 @@ Result<void> remove_member(int folder, const FolderMember& member, std::uint64_t
   return remove_hidden(folder, hidden, status, bytes);
 }
 
+// What is beside the images, so that it is said that it stays.
+Result<void> add_others(int folder, const std::string& place, FolderPlan& plan) {
+  std::set<std::string> images;
+  for (const FolderMember& member : plan.members) {
+    images.insert(member.name);
+  }
+  return for_each_in(folder, place, [&](const char* name, const struct stat& status) {
+    if (name[0] != '.' && !images.contains(name)) {
+      FolderMember& other = plan.members.emplace_back();
+      other.name = name;
+      other.is_image = false;
+      other.is_judged = false;
+      other.time_ns = nanoseconds(status.st_mtim);
+      other.bytes = S_ISREG(status.st_mode) ? static_cast<std::uint64_t>(status.st_size) : 0;
+      other.verdict.why = "is no image of a known kind";
+    }
+    return Result<void>();
+  });
+}
+
 }  // namespace
 
 Result<FolderPlan> plan_folder(const convert::Source& folder, const gc::Policy& policy) {
   IMG_ASSIGN(const UniqueFd fd, open_directory(AT_FDCWD, folder.path, folder.path));
   FolderPlan plan;
   for (const convert::Source& source : folder.members) {
-    IMG_ASSIGN(plan.members.emplace_back(), look_at(source, fd.get()));
+    IMG_ASSIGN(FolderMember member, look_at(source, fd.get()));
+    member.is_judged = member.verdict.why.empty();
+    plan.members.push_back(std::move(member));
   }
   std::vector<gc::Candidate> candidates;
   for (const FolderMember& member : plan.members) {
-    // What has a reason to stay before it is judged is in no series, and as good as pinned.
-    candidates.push_back({member.name, member.series, member.time_ns, !member.verdict.why.empty(),
-                          true, std::nullopt});
+    // What is not judged is in no series, and as good as pinned.
+    candidates.push_back(
+        {member.name, member.series, member.time_ns, !member.is_judged, true, std::nullopt});
   }
   for (std::size_t at = 0; at < plan.members.size(); ++at) {
     if (const auto parent = parent_name(folder.members[at].path)) {
@@ -192,11 +240,12 @@ Result<FolderPlan> plan_folder(const convert::Source& folder, const gc::Policy& 
              gc::judge(candidates, policy, gc::Needed::in_place, folder.path));
   for (std::size_t at = 0; at < plan.members.size(); ++at) {
     FolderMember& member = plan.members[at];
-    if (member.verdict.why.empty()) {
+    if (member.is_judged) {
       member.verdict = verdicts[at];
       plan.bytes += member.verdict.drop ? member.bytes : 0;
     }
   }
+  IMG_TRY(add_others(fd.get(), folder.path, plan));
   return plan;
 }
 
@@ -208,7 +257,7 @@ void report_folder(frame::Call& call, const FolderPlan& plan, bool dry_run) {
     for (const FolderMember& member : plan.members) {
       json.begin_object();
       json.text("path", member.name);
-      json.text("kind", convert::form_name(member.form));
+      json.text("kind", member.is_image ? convert::form_name(member.form) : "other");
       json.text("series", member.series);
       json.time("time", member.time_ns);
       json.text("action", member.verdict.drop ? "drop" : "keep");
@@ -222,7 +271,8 @@ void report_folder(frame::Call& call, const FolderPlan& plan, bool dry_run) {
   }
   std::vector<GcLine> lines;
   for (const FolderMember& member : plan.members) {
-    if (member.verdict.drop || call.common.verbosity > 0) {
+    const bool is_odd = member.is_image && !member.is_judged;
+    if (member.verdict.drop || is_odd || call.common.verbosity > 0) {
       lines.push_back(
           {member.verdict.drop ? "drop" : "keep", member.name, member.bytes, member.verdict.why});
     }

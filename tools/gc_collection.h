@@ -19,6 +19,8 @@ struct FolderMember {
   std::uint64_t bytes = 0;
   dev_t device = 0;  // what was judged, so that nothing else is removed
   ino_t inode = 0;
+  bool is_image = true;   // else nothing that could be read as one
+  bool is_judged = true;  // else `verdict` says why the policy is not asked, and it stays
   gc::Verdict verdict;
 };
 

@@ -99,6 +99,13 @@ TEST_F(ImgGc, AFolderIsListedAndOnlyWithYesRemoved) {
                       fs::file_time_type::clock::now() + std::chrono::hours(1));
   fs::create_directory("f/b/precious");
   fs::copy(dump("single"), "f/s", fs::copy_options::recursive);
+  fs::copy(dump("zoo"), "f/torn", fs::copy_options::recursive);
+  std::ofstream("f/torn/inventory.img") << "torn";
+  fs::copy(dump("zoo"), "f/short", fs::copy_options::recursive);
+  fs::resize_file("f/short/pages-1.img", 4096);
+  std::ofstream("f/notes") << "not ours";
+  const ToolRun all = gc({"f", "--keep-last", "1", "-v"});
+  EXPECT_NE(all.out.find("keep    notes"), std::string::npos) << all.out;
   const ToolRun listed = gc({"f", "--keep-last", "1"});
   EXPECT_EQ(listed.exit, 0) << listed.err;
   EXPECT_EQ(listed.out.find("drop    a"), std::string::npos) << listed.out;
@@ -112,6 +119,9 @@ TEST_F(ImgGc, AFolderIsListedAndOnlyWithYesRemoved) {
   EXPECT_FALSE(fs::exists("f/c"));
   EXPECT_TRUE(fs::exists("f/a/inventory.img"));  // through the link nothing went
   EXPECT_TRUE(fs::exists("f/b/precious"));
+  EXPECT_TRUE(fs::exists("f/torn/inventory.img"));
+  EXPECT_TRUE(fs::exists("f/short/inventory.img"));
+  EXPECT_TRUE(fs::exists("f/notes"));
   EXPECT_TRUE(fs::exists("f/s"));
 }
 
