@@ -6,6 +6,7 @@
 
 #include <algorithm>
 
+#include "libimg/base/plain_path.h"
 #include "libimg/base/text.h"
 #include "libimg/model/file_table.h"
 #include "libimg/model/process_tree.h"
@@ -54,13 +55,6 @@ struct DumpersMounts : model::RecordSink {
 Failure odd_name(const model::ImageReader& image, std::uint32_t id, const std::string& path) {
   return fail(Fault::corrupt, image.place(), fmt::format("remap of file {:#x}", id),
               "its name is not one that CRIU makes: " + escaped(path, 200));
-}
-
-// Absolute, and of plain parts only: what a kernel says of a file that is open.
-bool is_plain_path(const std::string& path) {
-  return path.starts_with('/') && path.size() < 4096 && path.find('\0') == std::string::npos &&
-         (path + "/").find("/./") == std::string::npos &&
-         (path + "/").find("/../") == std::string::npos && !path.ends_with('/');
 }
 
 Result<LeftFile> link_of(const model::ImageReader& image, const model::FileTable& files,

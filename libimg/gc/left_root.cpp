@@ -12,13 +12,10 @@
 #include <cerrno>
 
 #include "libimg/base/file.h"
+#include "libimg/base/plain_path.h"
 
 namespace img::gc {
 namespace {
-
-std::string file_part(const std::string& path) {
-  return path.substr(path.rfind('/') + 1);
-}
 
 std::string difference(const LeftFile& file, const struct stat& status) {
   const std::uint32_t type = file.mode.value_or(S_IFREG) & S_IFMT;

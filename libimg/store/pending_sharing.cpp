@@ -56,8 +56,7 @@ Result<std::vector<Id>> PendingImage::packs_there(const WriteTxn& txn) const {
     wanted.insert(wanted.end(), known.begin(), known.end());
   }
   std::ranges::sort(wanted);
-  const auto same = std::ranges::unique(wanted);
-  wanted.erase(same.begin(), same.end());
+  wanted.erase(std::unique(wanted.begin(), wanted.end()), wanted.end());
   std::vector<Id> there;
   for (const Id& pack : wanted) {
     IMG_ASSIGN(const auto known, txn.get(Key::pack(pack)));
