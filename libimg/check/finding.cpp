@@ -111,18 +111,22 @@ std::string_view effect_text(Effect effect) {
   return {};
 }
 
-std::string Finding::line() const {
-  std::string line = fmt::format("{} {} {}", rule_id(), severity_name(severity), where.file);
+std::string Finding::place() const {
+  std::string place = where.file;
   if (where.entry != 0) {
-    line += fmt::format(" entry {}", where.entry);
+    place += fmt::format(" entry {}", where.entry);
   }
   if (!where.field.empty()) {
-    line += " field " + where.field;
+    place += " field " + where.field;
   }
   if (where.offset != 0) {
-    line += fmt::format(" byte {}", where.offset);
+    place += fmt::format(" byte {}", where.offset);
   }
-  return line + ": " + text;
+  return place;
+}
+
+std::string Finding::line() const {
+  return fmt::format("{} {} {}: {}", rule_id(), severity_name(severity), place(), text);
 }
 
 }  // namespace img::check

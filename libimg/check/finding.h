@@ -73,6 +73,8 @@ struct Finding {
   std::string text;  // what is wrong, what will happen, what to do
 
   [[nodiscard]] std::string_view rule_id() const { return check::rule(rule).id; }
+  /// "pstree.img entry 3 field ppid", with nothing escaped.
+  [[nodiscard]] std::string place() const;
   /// "PST-2 error pstree.img entry 3 field ppid: ...", with nothing escaped.
   [[nodiscard]] std::string line() const;
 };

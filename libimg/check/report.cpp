@@ -10,11 +10,20 @@ void Report::add(RuleId id, Where where, std::string wrong) {
   add(id, rule(id).severity, std::move(where), std::move(wrong));
 }
 
+// Ours asks the rules before it begins.
+std::string_view Report::effect_of(RuleId id) const {
+  const Effect effect = rule(id).effect;
+  const bool ends =
+      effect == Effect::refuses || effect == Effect::crashes || effect == Effect::hangs;
+  return ends && summary_.restorer == Restorer::stasis ? "live-restore refuses it"
+                                                       : effect_text(effect);
+}
+
 void Report::add(RuleId id, Severity severity, Where where, std::string wrong) {
   // A finding that is milder than its rule does not have the rule's effect.
   if (severity == rule(id).severity && severity != Severity::note) {
     wrong += "; ";
-    wrong += effect_text(rule(id).effect);
+    wrong += effect_of(id);
     const bool is_of_image = rule(id).scope != Scope::host;
     wrong += severity == Severity::error && is_of_image ? ": take the dump again" : "";
   }

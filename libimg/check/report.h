@@ -4,6 +4,7 @@
 
 #include <set>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -32,6 +33,8 @@ class Report {
   [[nodiscard]] Summary& summary() { return summary_; }
 
  private:
+  [[nodiscard]] std::string_view effect_of(RuleId id) const;
+
   FindingSink& sink_;
   std::uint64_t most_per_rule_;
   std::vector<std::uint64_t> counts_;

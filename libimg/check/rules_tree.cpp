@@ -236,6 +236,10 @@ class TreeRules : public RuleSet {
     if (nodes_[at_node].sid == sid) {
       return;
     }
+    // Ours has helpers that are born where it is needed.
+    if (facts_.restorer == Restorer::stasis) {
+      return;
+    }
     // Each ancestor is marked once: where the mark is there already, the rest of the way is known.
     while (at_node != Process::kNone && nodes_[at_node].pid != sid) {
       Node& node = nodes_[at_node];
