@@ -11,9 +11,7 @@
 namespace img::plan {
 
 void PlanBuilder::refuse(Error reason) {
-  const std::string line = reason.line();
-  if (std::none_of(plan_.refusals.begin(), plan_.refusals.end(),
-                   [&](const Error& one) { return one.line() == line; })) {
+  if (refused_.insert(reason.line()).second) {
     plan_.refusals.push_back(std::move(reason));
   }
 }

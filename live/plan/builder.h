@@ -22,6 +22,7 @@
 #pragma once
 
 #include <initializer_list>
+#include <set>
 #include <string>
 #include <string_view>
 
@@ -89,7 +90,8 @@ class PlanBuilder {
   Plan plan_;
   std::uint32_t base_;
   std::vector<Slot> kept_;
-  std::string made_;  // by the last call, in its words
+  std::set<std::string> refused_;  // their lines
+  std::string made_;               // by the last call, in its words
 };
 
 }  // namespace img::plan

@@ -42,7 +42,7 @@ class TreePlanner {
     IMG_TRY(births_.born(root, kRestorer));
     IMG_TRY(make_descendants(root, facts_.session, 0));
     IMG_TRY(make_orphans());
-    plan_groups();
+    IMG_TRY(plan_groups());
     end_helpers();
     return std::vector<Actor>(bereaved_.begin(), bereaved_.end());
   }
@@ -64,9 +64,9 @@ class TreePlanner {
                           std::size_t depth);
   Result<void> make_by_helper(const Process& child, const Process& parent, std::size_t depth);
   Result<void> make_orphans();
-  void plan_groups();
+  Result<void> plan_groups();
   void lead_group(const Process& process);
-  void add_helper(Actor helper, Actor parent);
+  Result<void> add_helper(Actor helper, Actor parent);
   void end_helpers();
   void set_subreaper(Actor actor);
   [[nodiscard]] std::vector<const Process*> children(const Process& process) const;
@@ -77,6 +77,8 @@ class TreePlanner {
   const PlanOptions& options_;
   Births& births_;
   CgroupPlanner& cgroups_;
+  std::set<std::uint32_t> ids_;   // of tasks, threads and helpers
+  std::set<std::uint32_t> made_;  // processes
   std::vector<Helper> helpers_;
   std::map<std::uint32_t, Actor> dead_leaders_;  // session: the helper that leads it
   std::set<Actor, ByTid> subreapers_;
@@ -96,7 +98,6 @@ std::vector<const Process*> TreePlanner::children(const Process& process) const 
 }
 
 Result<void> TreePlanner::check() {
-  std::set<std::uint32_t> ids;
   std::size_t roots = 0;
   for (const Process& process : image_.tree().processes()) {
     roots += process.parent == Process::kNone ? 1 : 0;
@@ -105,7 +106,7 @@ Result<void> TreePlanner::check() {
       threads = std::span(&process.pid, 1);
     }
     for (const std::uint32_t tid : threads) {
-      if (tid == 0 || tid > kLargestPid || !ids.insert(tid).second) {
+      if (tid == 0 || tid > kLargestPid || !ids_.insert(tid).second) {
         return fail(Fault::corrupt, "pstree.img", "task " + number(tid),
                     "its number is impossible, or there twice");
       }
@@ -139,6 +140,7 @@ void TreePlanner::make(const Process& process, Actor parent) {
     step.flags |= ids.fs != 0 && ids.fs == recorded->ids.fs ? CLONE_FS : 0;
   }
   builder_.step(step);
+  made_.insert(process.pid);
   // Before it has children, who are born where it is.
   cgroups_.place(process.pid, parent, cgroups_.set_of(process));
 }
@@ -157,7 +159,13 @@ void TreePlanner::set_subreaper(Actor actor) {
   }
 }
 
-void TreePlanner::add_helper(Actor helper, Actor parent) {
+// Nobody has had the number as long as it was that of a session or group.
+Result<void> TreePlanner::add_helper(Actor helper, Actor parent) {
+  if (helper.tid < kFirstNameless &&
+      (helper.tid == 0 || helper.tid > kLargestPid || !ids_.insert(helper.tid).second)) {
+    return fail(Fault::corrupt, "pstree.img", "session or group " + number(helper.tid),
+                "its number is impossible, or a task's that does not lead it");
+  }
   MakeTask step{parent, helper.tid, 0, true};
   builder_.step(step);
   births_.helper_born(helper, parent);
@@ -166,6 +174,7 @@ void TreePlanner::add_helper(Actor helper, Actor parent) {
   if (helper.tid < kFirstNameless) {
     builder_.expect(FreePid{helper.tid});
   }
+  return {};
 }
 
 // The leader of the child's session has ended, and the child has been given to `parent` since.
@@ -178,7 +187,7 @@ Result<void> TreePlanner::make_by_helper(const Process& child, const Process& pa
   auto [leader, is_new] = dead_leaders_.try_emplace(child.sid, Actor{child.sid});
   if (is_new) {
     set_subreaper({parent.pid});
-    add_helper(leader->second, {parent.pid});
+    IMG_TRY(add_helper(leader->second, {parent.pid}));
     builder_.call(leader->second, SYS_setsid, {}, "session of a leader that has ended");
   }
   return make_child(child, leader->second, child.sid, depth);
@@ -222,13 +231,21 @@ Result<void> TreePlanner::make_descendants(const Process& process, std::uint32_t
   return {};
 }
 
+// While one is made, more of them may be found below it.
 Result<void> TreePlanner::make_orphans() {
-  for (const Process* orphan : orphans_) {
+  while (!orphans_.empty()) {
+    const auto ready = std::ranges::find_if(
+        orphans_, [this](const Process* one) { return made_.contains(one->sid); });
+    if (ready == orphans_.end()) {
+      return fail(Fault::corrupt, "pstree.img", "session " + number(orphans_.front()->sid),
+                  "its leader would have to be born in it");
+    }
+    const Process* const orphan = *ready;
+    orphans_.erase(ready);
     const Process* parent = image_.tree().parent(*orphan);
     const Actor helper{next_nameless_++};
     set_subreaper({parent->pid});
-    add_helper(helper, {orphan->sid});
-    // Its own children can only be of the same session or lead one: others would not be here.
+    IMG_TRY(add_helper(helper, {orphan->sid}));
     IMG_TRY(make_child(*orphan, helper, orphan->sid, 0));
   }
   return {};
@@ -238,7 +255,7 @@ void TreePlanner::lead_group(const Process& process) {
   builder_.call({process.pid}, SYS_setpgid, {0, 0}, "lead group " + number(process.pid));
 }
 
-void TreePlanner::plan_groups() {
+Result<void> TreePlanner::plan_groups() {
   const auto all = image_.tree().processes();
   for (const Process& process : all) {
     if (process.pgid == process.pid && process.sid != process.pid) {
@@ -254,11 +271,12 @@ void TreePlanner::plan_groups() {
     }
     const bool has_leader = image_.tree().find(group) != nullptr || dead_leaders_.contains(group);
     if (!has_leader && made.insert(group).second) {
-      add_helper({group}, {process.pid});
+      IMG_TRY(add_helper({group}, {process.pid}));
       builder_.call({group}, SYS_setpgid, {0, 0}, "group of a leader that has ended");
     }
     builder_.call({process.pid}, SYS_setpgid, {0, group}, "join group " + number(group));
   }
+  return {};
 }
 
 // The youngest first: a helper may be another's child.

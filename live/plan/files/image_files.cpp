@@ -12,6 +12,7 @@
 #include "libimg/base/text.h"
 #include "libimg/model/each_record.h"
 #include "live/plan/files/common_entry.h"
+#include "live/plan/losses.h"
 #include "schema/core_generated.h"
 #include "schema/mm_generated.h"
 #include "schema/pstree_generated.h"
@@ -42,15 +43,21 @@ Result<std::unique_ptr<ImageFiles>> ImageFiles::read(model::ImageReader& reader,
 Result<void> ImageFiles::read_tables() {
   FileContext& context = context_;
   std::uint32_t root_pid = 0;
+  std::uint32_t root_group = 0;
   IMG_TRY(model::for_each_message<schema::PstreeEntry>(
       context.reader, {Kind::pstree, 0},
       [&](const schema::PstreeEntry& entry, const model::Record&) {
         root_pid = root_pid == 0 ? entry.pid() : root_pid;
+        root_group = context.tasks.empty() ? entry.pgid() : root_group;
         context.tasks.insert(entry.pid());
+        context.groups.insert(entry.pgid());
         for (std::uint32_t i = 0; entry.threads() != nullptr && i < entry.threads()->size(); ++i) {
           context.tasks.insert(entry.threads()->Get(i));
         }
       }));
+  if (!context.tasks.contains(root_group)) {
+    context.groups.erase(root_group);
+  }
   const auto note_table = [&](const schema::TaskKobjIdsEntry& ids, const model::Record& record) {
     if (record.key.file.id == root_pid) {
       context.root_table = ids.files_id();
@@ -247,7 +254,12 @@ Result<void> ImageFiles::complete(PlanBuilder& builder, Actor actor, std::uint32
 
 void ImageFiles::set_owner(PlanBuilder& builder, TaskFd at, const schema::FownEntry& owner,
                            std::uint32_t flags) {
-  if (owner.pid() != 0) {
+  constexpr std::uint32_t kGroup = 2;  // F_OWNER_PGRP
+  const auto& known = owner.pid_type() == kGroup ? context_.groups : context_.tasks;
+  // Another number is somebody else's on this host.
+  if (owner.pid() != 0 && !known.contains(owner.pid())) {
+    note_loss(builder, state::Piece::file_owner, "descriptor " + std::to_string(at.fd));
+  } else if (owner.pid() != 0) {
     // The kernel remembers who set it, and asks that one's right to send the signal.
     const bool is_other = owner.uid() != 0 || owner.euid() != 0;
     if (is_other) {

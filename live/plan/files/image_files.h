@@ -110,8 +110,9 @@ class FileContext {
   PlanBuilder* builder = nullptr;  // from open_all on
   /// Descriptor tables by files_id.
   std::map<std::uint32_t, std::vector<model::Descriptor>> tables;
-  std::uint32_t root_table = 0;   // files_id of the root of the tree
-  std::set<std::uint32_t> tasks;  // pids and thread ids of the tree
+  std::uint32_t root_table = 0;    // files_id of the root of the tree
+  std::set<std::uint32_t> tasks;   // pids and thread ids of the tree
+  std::set<std::uint32_t> groups;  // of the tree; not that of who called it
 
   [[nodiscard]] const std::map<std::uint32_t, std::string>& mounts();
   [[nodiscard]] const std::map<std::string, std::uint32_t>& interfaces();

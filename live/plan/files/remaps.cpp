@@ -7,6 +7,7 @@
 
 #include <ctime>
 
+#include "libimg/base/plain_path.h"
 #include "libimg/base/text.h"
 #include "libimg/model/each_record.h"
 #include "live/plan/files/image_files.h"
@@ -18,6 +19,8 @@ using schema::RemapType;
 namespace {
 
 constexpr std::uint32_t kOldGhostBit = 0x8000'0000;  // of remap_id, before remap_type was recorded
+
+constexpr std::string_view kLinkName = "link_remap.";
 
 /// What of a ghost has to be known to make it.
 struct Ghost {
@@ -38,6 +41,13 @@ struct Ghost {
   };
   std::vector<Part> parts;
 };
+
+// What is made, linked or removed under it is nothing else of the host's.
+Result<void> check_name(const std::string& name) {
+  return is_plain_path(name) ? Result<void>()
+                             : fail(Fault::corrupt, "files.img", "name " + escaped(name),
+                                    "it is not where a deleted file can have been");
+}
 
 timespec time_of(const schema::Timeval& time) {
   return {static_cast<time_t>(time.tv_sec()), static_cast<long>(time.tv_usec()) * 1000};
@@ -147,6 +157,7 @@ Result<Slot> Remaps::holder(FileContext& context, std::uint32_t file_id) {
                 "which is no regular file of the image");
   }
   const std::string name = entry->name()->str();
+  IMG_TRY(check_name(name));
   switch (remap.type) {
     case RemapType::GHOST: return make_ghost(context, remap.id, name);
     case RemapType::LINKED: {
@@ -224,6 +235,12 @@ Result<Slot> Remaps::open_link(FileContext& context, std::uint32_t link_id,
                 "which is no regular file of the image");
   }
   const std::string path = link->name()->str();
+  IMG_TRY(check_name(path));
+  // It is removed in the end, and must be nothing that somebody else has made.
+  if (!file_part(path).starts_with(kLinkName)) {
+    return fail(Fault::corrupt, "remap-fpath.img", "link remap " + escaped(path),
+                "it is not called link_remap.N");
+  }
   PlanBuilder& builder = *context.builder;
   builder.expect(FilePresent{
       path, link->mode().value_or(0), link->size().has_value(), link->size().value_or(0), {}, {}});

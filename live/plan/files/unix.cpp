@@ -38,6 +38,10 @@ class UnixSockets final : public KindPlanner {
 
   Result<Slot> open(FileContext& context, const OpenFile& file) override {
     const auto& entry = *file.as<UnixSkEntry>(FdTypes::UNIXSK);
+    if (find(entry.ino()) != &entry) {
+      return fail(Fault::corrupt, "files.img", label(entry),
+                  "its number is another socket's, or it is one outside of the tree");
+    }
     IMG_TRY(make(context, entry, file));
     return made_.at(entry.ino());
   }
