@@ -170,12 +170,19 @@ Result<void> CgroupTree::add_one(int directory, const std::string& path) {
   return {};
 }
 
+UniqueFd CgroupTree::folder(const std::string& path) const {
+  if (!root_.is_open() || !path.starts_with(mounted_)) {
+    return UniqueFd();
+  }
+  const std::string below = "." + path.substr(mounted_.size());
+  return UniqueFd(::openat(root_.get(), below.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+}
+
 Result<void> CgroupTree::add(const std::string& path, bool with_children) {
   if (!root_.is_open() || directories_.count(path) != 0 || !path.starts_with(mounted_)) {
     return {};
   }
-  const std::string below = "." + path.substr(mounted_.size());
-  UniqueFd opened(::openat(root_.get(), below.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  UniqueFd opened = folder(path);
   if (!opened.is_open()) {
     return errno == ENOENT ? Result<void>() : fail(sys_error(errno, "cgroup " + path, "open"));
   }

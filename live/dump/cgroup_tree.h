@@ -22,6 +22,8 @@ class CgroupTree {
   /// nowhere in sight has no directories.
   [[nodiscard]] static Result<CgroupTree> open(std::string controllers);
 
+  /// Of the group at `path`; not open if it is not in sight.
+  [[nodiscard]] UniqueFd folder(const std::string& path) const;
   /// The directory at `path` and, if asked for, all below it.
   [[nodiscard]] Result<void> add(const std::string& path, bool with_children);
   [[nodiscard]] flatbuffers::Offset<schema::CgControllerEntry> write(

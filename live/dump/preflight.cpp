@@ -9,6 +9,7 @@
 
 #include "libimg/base/image_name.h"
 #include "libimg/base/text.h"
+#include "live/dump/frozen_groups.h"
 #include "live/dump/session.h"
 #include "live/state/state.h"
 #include "live/trace/refusal.h"
@@ -109,7 +110,9 @@ Result<std::vector<Error>> reasons_against(const Preflight& asked) {
     out.push_back(state::refusal(state::Piece::shell_job, name_of(stat), {},
                                  "--shell-job, if the restore is given the terminal too"));
   }
-  refuse_users_of(asked.store + "/data.mdb", tree_of(asked.root), out);
+  const std::vector<pid_t> tree = tree_of(asked.root);
+  refuse_frozen(tree, out);
+  refuse_users_of(asked.store + "/data.mdb", tree, out);
   return out;
 }
 

@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: MIT
+// Tasks that somebody else has frozen by their cgroup: they would not do what they are asked for.
+#pragma once
+
+#include <sys/types.h>
+
+#include <vector>
+
+#include "libimg/base/error.h"
+
+namespace img::dump {
+
+/// One refusal for each such process.
+void refuse_frozen(const std::vector<pid_t>& tree, std::vector<Error>& out);
+
+}  // namespace img::dump
