@@ -7,6 +7,7 @@
 #include "tools/check_findings.h"
 #include "tools/check_sources.h"
 #include "tools/frame/arguments.h"
+#include "tools/frame/progress.h"
 #include "tools/source_options.h"
 #include "tools/tools.h"
 
@@ -209,6 +210,7 @@ Result<int> ImgCheck::run(frame::Call& call) {
   if (call.report.is_json()) {
     call.report.json().begin_array("images");
   }
+  const frame::Progress progress(call, "img-check", nullptr);
   for (const std::string& source : sources_) {
     check_source(source, call);
   }

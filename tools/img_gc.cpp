@@ -131,13 +131,15 @@ Result<int> ImgGc::collect_store(const std::string& path, gc::Options options, f
   if (dry_run_) {
     return 0;
   }
-  frame::Progress progress(call, "img-gc", [] { return std::uint64_t{0}; });
+  std::optional<frame::Progress> progress;
+  progress.emplace(call, "img-gc", nullptr);
   IMG_ASSIGN(const gc::Outcome outcome, gc::apply(store, plan, options, call.streams.signal));
   std::optional<store::Compacted> compacted;
   if (compact_) {
     store.reset();  // it must be open nowhere
     IMG_ASSIGN(compacted, store::compact_database(path));
   }
+  progress.reset();
   report_outcome(call, plan, outcome, compacted);
   return 0;
 }

@@ -186,7 +186,8 @@ Result<restore::RestoreOptions> LiveRestore::options(frame::Call& call) {
     IMG_TRY(restore::move_to_folder(cgroup_, 0));
   }
   for (const std::string& text : ignored_) {
-    out.ignored.push_back(restore::parse_ignored(text));
+    IMG_ASSIGN(restore::Ignored ignored, restore::parse_ignored(text));
+    out.ignored.push_back(std::move(ignored));
   }
   out.run.root.is_sibling = sibling_;
   out.run.root_made = [this](pid_t root) { return root_made(root); };

@@ -12,11 +12,13 @@
 #include <cerrno>
 
 #include "libimg/base/text.h"
+#include "live/procfs/cgroup_state.h"
 
 namespace img::restore {
 namespace {
 
 constexpr std::string_view kNamed = "name=";
+constexpr const char* kThaw = "thaw it first, or --cgroup here";
 constexpr const char* kHint = "--cgroup here, or --cgroup PATH";
 
 std::string name_of(const plan::Hierarchy& hierarchy) {
@@ -41,13 +43,34 @@ long choose(int context, const std::string& controller) {
   return configure(context, FSCONFIG_SET_FLAG, controller.c_str(), nullptr);
 }
 
+// What the kernel means by it; empty where its own words do.
+const char* meaning_of(int why) {
+  switch (why) {
+    case EBUSY: return "controllers are enabled for the groups below it, so it holds no tasks";
+    case EOPNOTSUPP: return "it is threaded, or among groups that are";
+    case ENOSPC: return "it has no CPUs or memory nodes (cpuset.cpus, cpuset.mems)";
+    default: return "";
+  }
+}
+
 Result<void> write_id(int folder, const char* file, pid_t id, const std::string& thing) {
   const UniqueFd members(::openat(folder, file, O_WRONLY | O_CLOEXEC | O_NOFOLLOW));
   const std::string text = std::to_string(id);
   if (!members.is_open() || ::write(members.get(), text.data(), text.size()) < 0) {
-    return fail(sys_error(errno, thing, "move task " + text + " there"));
+    Error error = sys_error(errno, thing, "move task " + text + " there");
+    if (const char* meaning = meaning_of(errno); *meaning != '\0') {
+      error.why = meaning;
+      error.hint = kHint;
+    }
+    return fail(std::move(error));
   }
   return {};
+}
+
+Result<void> refuse_frozen(int folder, const std::string& thing) {
+  return procfs::is_frozen_group(folder)
+             ? fail(Fault::conflict, thing, "frozen", "nothing in it would run", kThaw)
+             : Result<void>();
 }
 
 }  // namespace
@@ -93,6 +116,11 @@ Result<UniqueFd> CgroupYard::open(std::uint32_t hierarchy, const std::string& pa
   return folder;
 }
 
+Result<void> CgroupYard::check(const plan::CgroupPresent& expected) {
+  IMG_ASSIGN(const UniqueFd folder, open(expected.hierarchy, expected.path));
+  return refuse_frozen(folder.get(), "cgroup " + escaped(expected.path));
+}
+
 Result<void> CgroupYard::move(const plan::MoveToCgroup& step, pid_t tid) {
   IMG_ASSIGN(const UniqueFd folder, open(step.hierarchy, step.path));
   const bool v2 = is_v2(hierarchies_.at(step.hierarchy));
@@ -110,7 +138,8 @@ Result<void> move_to_folder(const std::string& folder, pid_t pid) {
   if (!found) {
     return fail(sys_error(errno, escaped(folder), "open"));
   }
-  return pid == 0 ? Result<void>() : write_id(group.get(), "cgroup.procs", pid, escaped(folder));
+  return pid == 0 ? refuse_frozen(group.get(), escaped(folder))
+                  : write_id(group.get(), "cgroup.procs", pid, escaped(folder));
 }
 
 }  // namespace img::restore

@@ -22,6 +22,8 @@ class CgroupYard {
 
   /// The group's folder; Fault::missing: there is no such group.
   [[nodiscard]] Result<UniqueFd> open(std::uint32_t hierarchy, const std::string& path);
+  /// It is there, and what is in it runs.
+  [[nodiscard]] Result<void> check(const plan::CgroupPresent& expected);
   [[nodiscard]] Result<void> move(const plan::MoveToCgroup& step, pid_t tid);
 
  private:
@@ -31,7 +33,7 @@ class CgroupYard {
   std::map<std::uint32_t, UniqueFd> roots_;
 };
 
-/// A process into the group whose folder this is (--cgroup PATH).
+/// A process into the group whose folder this is (--cgroup PATH); 0: whether that can be.
 [[nodiscard]] Result<void> move_to_folder(const std::string& folder, pid_t pid);
 
 }  // namespace img::restore

@@ -18,6 +18,7 @@
 #include "libimg/base/file.h"
 #include "libimg/base/units.h"
 #include "libimg/model/address_space.h"
+#include "live/restore/call_limit.h"
 
 namespace img::restore {
 namespace {
@@ -174,7 +175,8 @@ class MemoryFiller : public model::MemorySink {
 
 class FileFiller : public model::MemorySink {
  public:
-  FileFiller(int file, std::uint64_t bytes) : file_(file), bytes_(bytes) {
+  FileFiller(int file, std::uint64_t bytes, std::atomic<std::uint64_t>* copied)
+      : file_(file), bytes_(bytes), copied_(copied) {
     struct statfs system {};
     is_huge_ = ::fstatfs(file, &system) == 0 && system.f_type == HUGETLBFS_MAGIC;
     huge_page_ = is_huge_ ? static_cast<std::uint64_t>(system.f_bsize) : 0;
@@ -184,6 +186,9 @@ class FileFiller : public model::MemorySink {
       return {};
     }
     const std::uint64_t inside = std::min<std::uint64_t>(bytes.size(), bytes_ - address);
+    if (copied_ != nullptr) {
+      *copied_ += inside;
+    }
     return is_huge_ ? copy(address, bytes.first(inside))
                     : write_at(file_, address, bytes.first(inside), "shared memory");
   }
@@ -212,15 +217,19 @@ class FileFiller : public model::MemorySink {
 
   int file_;
   std::uint64_t bytes_;
+  std::atomic<std::uint64_t>* copied_;
   bool is_huge_ = false;
   std::uint64_t huge_page_ = 0;
 };
 
+// More than a pipe can hold would be written for ever.
 Result<void> append(int file, Bytes bytes, const std::string& what) {
+  const CallLimit limit;
   while (!bytes.empty()) {
+    limit.begin();
     const ssize_t put = ::write(file, bytes.data(), bytes.size());
     if (put < 0 && errno == EINTR) {
-      continue;
+      return fail(Fault::limit, what, "", "it does not fit");
     }
     if (put <= 0) {
       return fail(sys_error(put < 0 ? errno : EAGAIN, what, ""));
@@ -267,11 +276,11 @@ Result<void> fill_memory(model::ImageReader& image, const plan::Fill& fill,
   return filler.flush();
 }
 
-Result<void> fill_file(model::ImageReader& image, model::FileKey pagemap, std::uint64_t bytes,
-                       int file) {
-  model::AddressSpace space(image, pagemap);
-  FileFiller filler(file, bytes);
-  return space.visit(0, round_up(bytes, kPage), filler);
+Result<void> fill_file(model::ImageReader& image, const plan::FillFile& fill, int file,
+                       std::atomic<std::uint64_t>* copied) {
+  model::AddressSpace space(image, fill.pagemap);
+  FileFiller filler(file, fill.bytes, copied);
+  return space.visit(0, round_up(fill.bytes, kPage), filler);
 }
 
 Result<void> copy_payload(model::ImageReader& image, const plan::CopyPayload& step, int file) {

@@ -23,9 +23,9 @@ struct MemoryTarget {
 /// Pages of the image into memory that is mapped and writable there.
 [[nodiscard]] Result<void> fill_memory(model::ImageReader& image, const plan::Fill& fill,
                                        const MemoryTarget& target);
-/// Pages of a shared object below `bytes`, into a file.
-[[nodiscard]] Result<void> fill_file(model::ImageReader& image, model::FileKey pagemap,
-                                     std::uint64_t bytes, int file);
+/// Pages of a shared object below its end, into a file.
+[[nodiscard]] Result<void> fill_file(model::ImageReader& image, const plan::FillFile& fill,
+                                     int file, std::atomic<std::uint64_t>* copied);
 [[nodiscard]] Result<void> copy_payload(model::ImageReader& image, const plan::CopyPayload& step,
                                         int file);
 

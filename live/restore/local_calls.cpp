@@ -6,6 +6,7 @@
 #include <array>
 #include <cerrno>
 
+#include "live/restore/call_limit.h"
 #include "live/restore/patching.h"
 
 namespace img::restore {
@@ -31,17 +32,22 @@ std::uint64_t LocalCalls::value_of(const plan::Value& value, int depth) {
 }
 
 Result<void> LocalCalls::run(std::span<const plan::Call> calls) {
+  const CallLimit limit;
   for (const plan::Call& call : calls) {
     std::array<std::uint64_t, 6> args{};
     for (std::size_t i = 0; i < call.arg_count; ++i) {
       args[i] = value_of(call.args[i], 0);
     }
+    limit.begin();
     const long got = ::syscall(call.number, args[0], args[1], args[2], args[3], args[4], args[5]);
     const int why = got < 0 ? errno : 0;
     results_.at(static_cast<std::size_t>(call.slot)) = got < 0 ? -why : got;
     const bool is_tolerated =
         call.on_failure == plan::OnFailure::go_on ||
         (call.on_failure == plan::OnFailure::go_on_if && why == call.tolerated);
+    if (why == EINTR) {
+      return fail(Fault::limit, call.what, "", "it did not come to an end in time");
+    }
     if (why != 0 && !is_tolerated) {
       return fail(sys_error(why, call.what, ""));
     }

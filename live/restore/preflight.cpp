@@ -16,6 +16,7 @@
 #include "libimg/base/build_id.h"
 #include "libimg/base/text.h"
 #include "libimg/base/unique_fd.h"
+#include "libimg/check/finding.h"
 #include "live/procfs/proc_dir.h"
 #include "live/restore/cgroup_yard.h"
 
@@ -46,7 +47,6 @@ class Preflight {
   [[nodiscard]] std::vector<Error> take() { return std::move(reasons_); }
 
  private:
-  [[nodiscard]] bool is_ignored(const std::string& rule, const std::string& path) const;
   void refuse(const std::string& rule, const std::string& path, std::string what, std::string why,
               const std::string& also = {});
   void ask_build_id(const plan::FilePresent& expected, int file);
@@ -57,16 +57,9 @@ class Preflight {
   std::vector<Error> reasons_;
 };
 
-bool Preflight::is_ignored(const std::string& rule, const std::string& path) const {
-  return std::any_of(options_.ignored.begin(), options_.ignored.end(), [&](const Ignored& one) {
-    return one.rule == rule &&
-           (one.glob.empty() || ::fnmatch(one.glob.c_str(), path.c_str(), 0) == 0);
-  });
-}
-
 void Preflight::refuse(const std::string& rule, const std::string& path, std::string what,
                        std::string why, const std::string& also) {
-  if (!is_ignored(rule, path)) {
+  if (!is_ignored(options_.ignored, rule, path)) {
     reasons_.push_back(make_error(Fault::conflict, escaped(path), std::move(what), std::move(why),
                                   also + "--ignore " + rule + ":" + escaped(path)));
   }
@@ -135,8 +128,8 @@ void Preflight::ask(const plan::FilePresent& expected) {
 }
 
 void Preflight::ask(const plan::CgroupPresent& expected) {
-  if (auto folder = yard_.open(expected.hierarchy, expected.path); !folder) {
-    reasons_.push_back(std::move(folder).error());
+  if (auto usable = yard_.check(expected); !usable) {
+    reasons_.push_back(std::move(usable).error());
   }
 }
 
@@ -171,9 +164,22 @@ void Preflight::ask(const plan::SocketOrNothing& expected) {
 
 }  // namespace
 
-Ignored parse_ignored(const std::string& text) {
+Result<Ignored> parse_ignored(const std::string& text) {
   const std::size_t colon = text.find(':');
-  return {text.substr(0, colon), colon == std::string::npos ? "" : text.substr(colon + 1)};
+  const check::Rule* rule = check::find_rule(text.substr(0, colon));
+  if (rule == nullptr) {
+    return fail(Fault::usage, "--ignore " + text, "no such rule", {},
+                "img-check --list-rules lists them");
+  }
+  return Ignored{std::string(rule->id), colon == std::string::npos ? "" : text.substr(colon + 1)};
+}
+
+bool is_ignored(const std::vector<Ignored>& ignored, const std::string& rule,
+                const std::string& what) {
+  return std::any_of(ignored.begin(), ignored.end(), [&](const Ignored& one) {
+    return one.rule == rule &&
+           (one.glob.empty() || ::fnmatch(one.glob.c_str(), what.c_str(), 0) == 0);
+  });
 }
 
 std::vector<Error> preflight(const plan::Plan& plan, const plan::Credentials& ours,

@@ -14,10 +14,13 @@ namespace img::restore {
 /// RULE[:GLOB] of --ignore.
 struct Ignored {
   std::string rule;  // "REG-4"
-  std::string glob;  // of paths; empty: all
+  std::string glob;  // of paths, or of the image's files; empty: all
 };
 
-[[nodiscard]] Ignored parse_ignored(const std::string& text);
+/// An error: img-check knows no such rule.
+[[nodiscard]] Result<Ignored> parse_ignored(const std::string& text);
+[[nodiscard]] bool is_ignored(const std::vector<Ignored>& ignored, const std::string& rule,
+                              const std::string& what);
 
 struct PreflightOptions {
   std::string root;  // paths are looked up below it

@@ -88,6 +88,10 @@ Result<pid_t> Runner::clone_in(MadeTask& parent, std::uint64_t flags, std::uint3
     IMG_ASSIGN(const std::int64_t made,
                remote_.call(parent, SYS_clone3, {remote_.data_address(), sizeof block.args},
                             signal_of(parent), std::as_bytes(std::span(&block, 1))));
+    if (made == -EAGAIN) {
+      return fail(Fault::limit, task_name(id), "make it", "there may be no more tasks",
+                  "raise pids.max of its cgroup, or the limit of processes");
+    }
     if (made != -EEXIST || attempt == kAttempts) {
       IMG_TRY(must_succeed(made, id, "make it"));
       return static_cast<pid_t>(made);
@@ -237,7 +241,7 @@ Result<void> Runner::step(const plan::EndStandIn& end) {
 }
 
 Result<void> Runner::step(const plan::FillFile& fill) {
-  return fill_file(image_, fill.pagemap, fill.bytes, descriptor(fill.file));
+  return fill_file(image_, fill, descriptor(fill.file), options_.copied);
 }
 
 Result<void> Runner::step(const plan::CopyPayload& copy) {

@@ -16,11 +16,19 @@ Progress::Progress(Call& call, std::string what, std::function<std::uint64_t()> 
 
 void Progress::watch() {
   using std::chrono::milliseconds;
+  using Clock = std::chrono::steady_clock;
+  const Clock::time_point begin = Clock::now();
+  const auto seconds = [begin] {
+    return std::to_string(
+               std::chrono::duration_cast<std::chrono::seconds>(Clock::now() - begin).count()) +
+           " s";
+  };
   std::unique_lock lock(mutex_);
   bool shown = false;
   while (!changed_.wait_for(lock, milliseconds(shown ? 200 : streams_.patience_ms),
                             [this] { return ended_; })) {
-    *streams_.err << "\r\x1b[K" << what_ << ": " << size_text(done_()) << std::flush;
+    *streams_.err << "\r\x1b[K" << what_ << ": " << (done_ ? size_text(done_()) : seconds())
+                  << std::flush;
     shown = true;
   }
   if (shown) {

@@ -16,7 +16,8 @@ namespace img::frame {
 
 class Progress {
  public:
-  /// `done` gives the bytes done so far, from any thread, as long as this lives.
+  /// `done` gives the bytes done so far, from any thread, as long as this lives. Without it the line
+  /// says for how long there has been work.
   Progress(Call& call, std::string what, std::function<std::uint64_t()> done);
   ~Progress();
   Progress(const Progress&) = delete;

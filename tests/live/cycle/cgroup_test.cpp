@@ -191,6 +191,36 @@ TEST_P(CycleCgroups, AThreadAlone) {
   expect(in_own_namespace([] { return with_thread_alone(GetParam()); }));
 }
 
+std::string frozen_by_another() {
+  const Groups groups(true);
+  if (!groups.is_there()) {
+    return std::string(kSkip) + "no such hierarchy can be mounted here";
+  }
+  const auto freeze = [&](const char* word) {
+    std::ofstream(groups.path("/cgroup.freeze")) << word << std::flush;
+  };
+  Cycle cycle("family");
+  std::string why = groups.move(static_cast<std::uint64_t>(cycle.victim().pid()), "");
+  freeze("1");
+  const std::string no_dump = cycle.dump();
+  freeze("0");
+  why += cycle.goes_on();
+  why += why.empty() ? cycle.dump() : "";
+  freeze("1");
+  const std::string no_restore = cycle.restore();
+  freeze("0");
+  if (no_dump.find("its cgroup is frozen by somebody else") == no_dump.npos ||
+      no_restore.find("frozen: nothing in it would run") == no_restore.npos) {
+    return why + "not refused: " + no_dump + no_restore;
+  }
+  why += why.empty() ? cycle.restore() : "";
+  return why.empty() ? cycle.goes_on() : why;
+}
+
+TEST(CycleCgroup, AFrozenGroupIsRefused) {
+  expect(in_own_namespace(frozen_by_another));
+}
+
 INSTANTIATE_TEST_SUITE_P(Hierarchies, CycleCgroups, testing::Bool(),
                          [](const auto& v2) { return v2.param ? "V2" : "V1"; });
 
