@@ -24,8 +24,11 @@ bool may_fork() {
   return false;
 }
 
-void reap() {
-  while (waitpid(-1, nullptr, WNOHANG) > 0) {
+// None of them may have ended but by itself.
+void reap(int options) {
+  int status = 0;
+  while (waitpid(-1, &status, options) > 0) {
+    VICTIM_CHECK(status == 0);
     victim::page().counter.fetch_sub(1);
   }
 }
@@ -54,11 +57,11 @@ void child(unsigned generation) {
   }
   while (victim::goes_on()) {
     victim::round_done();
-    reap();
+    reap(WNOHANG);
     fork_one(generation);
     usleep(500);
   }
-  reap();
+  reap(WNOHANG);
   _exit(0);
 }
 
@@ -75,14 +78,14 @@ int main(int argc, char** argv) {
     fork_one(0);
   }
   while (victim::goes_on()) {
-    reap();
+    reap(WNOHANG);
     fork_one(0);
     if (victim::page().counter.load() >= kMost - 10) {
       victim::ready();
     }
     usleep(200);
   }
-  while (waitpid(-1, nullptr, 0) > 0) {
-  }
-  return 0;
+  reap(0);
+  VICTIM_CHECK(victim::page().counter.load() == 0);
+  return victim::page().fault.load() == 0 ? 0 : 1;
 }
