@@ -22,6 +22,8 @@ namespace {
 
 /// What a thread needs while it reads one file.
 struct Workspace {
+  Workspace() { pages.rarely_touched(); }
+
   std::unique_ptr<AnyParser> parser;
   ImageFileBytes file;
   ImageFileBytes pages;

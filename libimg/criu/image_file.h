@@ -23,6 +23,8 @@ class ImageFileBytes {
                                    const std::string& place);
   /// From now on map files however small, so that this one can be kept and cost nothing.
   void always_map() { read_at_most_ = 0; }
+  /// For memory pages, which many readers only count.
+  void rarely_touched() { read_at_most_ = 16 * 1024; }
   /// For files that lie elsewhere: these bytes, or why there are none.
   [[nodiscard]] Bytes lend(Bytes bytes);
   [[nodiscard]] Failure refuse(DamageKind kind, const std::string& name, std::string text);

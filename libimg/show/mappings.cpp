@@ -61,17 +61,6 @@ Mapping from(const schema::VmaEntry& entry) {
   return mapping;
 }
 
-void count(PageSums& sums, std::uint32_t flags, std::uint64_t bytes) {
-  if ((flags & model::kPagePresent) != 0) {
-    sums.present += bytes;
-    sums.lazy += (flags & model::kPageLazy) != 0 ? bytes : 0;
-  } else if ((flags & model::kPageInParent) != 0) {
-    sums.parent += bytes;
-  } else {
-    sums.zero += bytes;
-  }
-}
-
 std::uint64_t bytes_of(const PageRun& run, std::uint64_t page_size) {
   return std::min(run.pages, (UINT64_MAX - run.address) / page_size) * page_size;
 }

@@ -11,14 +11,6 @@
 
 namespace img::show {
 
-/// Bytes.
-struct PageSums {
-  std::uint64_t present = 0;
-  std::uint64_t lazy = 0;    // of those present
-  std::uint64_t parent = 0;  // left to the parent image
-  std::uint64_t zero = 0;    // in the page map, and nowhere else
-};
-
 enum class MappingKind : std::uint8_t {
   anonymous,
   heap,

@@ -110,17 +110,8 @@ void add_processes(Subject& subject, Page& page) {
 }
 
 void add_memory(Subject& subject, Page& page) {
-  const auto sum = [&](Kind kind) {
-    PageSums all;
-    for (const FileKey file : subject.files_of(kind)) {
-      const PageSums sums = sums_of(subject, file);
-      all.present += sums.present;
-      all.parent += sums.parent;
-    }
-    return all;
-  };
-  const PageSums own = sum(Kind::pagemap);
-  const PageSums shared = sum(Kind::pagemap_shmem);
+  const PageSums own = subject.sizes().pages_of(Kind::pagemap);
+  const PageSums shared = subject.sizes().pages_of(Kind::pagemap_shmem);
   page.field("memory", "memory", Value::size(own.present));
   page.field("shared_memory", "shared memory", Value::size(shared.present));
   page.field("parent_memory", own.parent + shared.parent == 0 ? "" : "in the parent",
@@ -170,6 +161,7 @@ Result<std::uint64_t> count_levels(model::ImageReader& reader) {
 }  // namespace
 
 void show_summary(Subject& subject, Page& page) {
+  static_cast<void>(subject.sizes());  // brings the tree along
   page.begin("summary", subject.reader().place());
   page.field("place", {}, Value::text(subject.reader().place()));
   add_header(subject, page);
@@ -184,7 +176,7 @@ void show_summary(Subject& subject, Page& page) {
     subject.trouble(std::move(levels).error());
   }
   page.field("files", "image files", Value::count(subject.files().size()));
-  page.field("bytes", "size", Value::size(sizes_of_files(subject).total()));
+  page.field("bytes", "size", Value::size(subject.sizes().total()));
   page.end();
 }
 
@@ -208,18 +200,12 @@ void ImageTable::end() {
 }
 
 void ImageTable::add_level(Subject& one, std::uint64_t level) {
-  PageSums sums;
-  for (const FileKey file : one.files_of(Kind::pagemap)) {
-    const PageSums of = sums_of(one, file);
-    sums.present += of.present;
-    sums.parent += of.parent;
-  }
+  const PageSums sums = one.sizes().pages_of(Kind::pagemap);
   const schema::ImageHeader& header = one.reader().header();
   const std::size_t processes = one.tree().processes().size();
   page_.row({Value::count(level), text_if(header.name()),
              one.has({Kind::pstree, 0}) ? Value::count(processes) : Value::none(),
-             Value::size(sums.present), Value::size(sums.parent),
-             Value::size(sizes_of_files(one).total()),
+             Value::size(sums.present), Value::size(sums.parent), Value::size(one.sizes().total()),
              header.created_ns() == 0 ? Value::none() : Value::time(header.created_ns()),
              Value::text(one.reader().place())});
 }
@@ -230,14 +216,18 @@ void ImageTable::add(Subject& newest) {
     if (!listed_.insert(reader->place()).second) {
       return;  // a level of a chain that another image led to
     }
-    auto one = Subject::open(*reader);
-    if (!one) {
-      newest.trouble(std::move(one).error());
-      return;
-    }
-    add_level(*one, level);
-    for (const Error& error : one->troubles()) {
-      newest.trouble(error);
+    if (level == 0) {
+      add_level(newest, level);
+    } else {
+      auto one = Subject::open(*reader);
+      if (!one) {
+        newest.trouble(std::move(one).error());
+        return;
+      }
+      add_level(*one, level);
+      for (const Error& error : one->troubles()) {
+        newest.trouble(error);
+      }
     }
     auto parent = reader->parent();
     if (!parent) {

@@ -98,7 +98,7 @@ void show_size(Subject& subject, Page& page) {
   static const std::vector<Column> kColumns = {
       {"kind", "KIND"}, {"files", "FILES", Align::right}, {"bytes", "SIZE", Align::right, true}};
   page.begin("size", "Size");
-  FileSizes sizes = sizes_of_files(subject);
+  FileSizes sizes = subject.sizes();
   page.field("bytes", "all files", Value::size(sizes.total()));
   page.field("record_bytes", "records", Value::size(sizes.record_bytes));
   page.field("payload_bytes", "content", Value::size(sizes.payload_bytes));

@@ -61,13 +61,41 @@ void Subject::read(FileKey file, model::RecordSink& sink) {
   }
 }
 
+void Subject::read_tree_file() {
+  tree_.emplace();
+  each<schema::PstreeEntry>({Kind::pstree, 0},
+                            [this](const schema::PstreeEntry& entry, auto&) { tree_->add(entry); });
+}
+
+const FileSizes& Subject::sizes() {
+  if (sizes_) {
+    return *sizes_;
+  }
+  const bool has_tree = tree_.has_value();
+  if (!has_tree) {
+    read_tree_file();
+  }
+  // What tree() would read, seen on the way.
+  sizes_ = sizes_of_files(*this, [this, has_tree](const Record& record) {
+    const auto pid = static_cast<std::uint32_t>(record.key.file.id);
+    if (has_tree || record.key.seq == 0 || record.table == nullptr || tree_->find(pid) == nullptr) {
+      return;
+    }
+    switch (record.key.file.kind) {
+      case Kind::zombie: tree_->add_zombie(pid, *record.as<schema::Zombie>()); break;
+      case Kind::core: tree_->add_core(pid, *record.as<schema::CoreEntry>()); break;
+      case Kind::ids: tree_->add_ids(pid, *record.as<schema::TaskKobjIdsEntry>()); break;
+      default: break;
+    }
+  });
+  return *sizes_;
+}
+
 const model::ProcessTree& Subject::tree() {
   if (tree_) {
     return *tree_;
   }
-  tree_.emplace();
-  each<schema::PstreeEntry>({Kind::pstree, 0},
-                            [this](const schema::PstreeEntry& entry, auto&) { tree_->add(entry); });
+  read_tree_file();
   for (const model::Process& process : tree_->processes()) {
     const std::uint32_t pid = process.pid;
     if (has({Kind::zombie, pid})) {

@@ -18,6 +18,7 @@
 #include "libimg/model/record.h"
 #include "libimg/model/remap.h"
 #include "libimg/model/shared_memory.h"
+#include "libimg/show/file_sizes.h"
 #include "schema/mm_generated.h"
 
 namespace img::show {
@@ -62,6 +63,8 @@ class Subject {
   }
 
   [[nodiscard]] const model::ProcessTree& tree();
+  /// Of all files; with it comes the tree, if it was not there.
+  [[nodiscard]] const FileSizes& sizes();
   [[nodiscard]] const model::FileTable& open_files();
   [[nodiscard]] const Remap* remap_of(std::uint32_t file_id);
   [[nodiscard]] const model::SharedMemory& shared_memory();
@@ -96,6 +99,7 @@ class Subject {
   [[nodiscard]] std::vector<std::string> strings_at(std::uint32_t pid, std::uint64_t begin,
                                                     std::uint64_t end);
   void read_remaps();
+  void read_tree_file();
 
   model::ImageReader* reader_;
   Choice choice_;
@@ -103,6 +107,7 @@ class Subject {
   std::vector<Error> troubles_;
   std::set<std::string> told_;
   std::optional<model::ProcessTree> tree_;
+  std::optional<FileSizes> sizes_;
   std::optional<model::FileTable> open_files_;
   std::optional<std::unordered_map<std::uint32_t, Remap>> remaps_;
   std::optional<std::set<std::uint32_t>> chosen_files_;
