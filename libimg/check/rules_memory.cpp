@@ -320,9 +320,10 @@ class MemoryRules : public RuleSet {
   /// Restoring begins with the symbols of the vdso, which are in its first page.
   void end_of_page_map() {
     if (vdso_ != 0 && has_page_map_ && !facts_.damaged.contains(Kind::pagemap)) {
-      facts_.report.add(RuleId::PGM_3,
-                        facts_.at({Kind::pagemap, pid_}, 0, "vaddr", fmt::format("0x{:x}", vdso_)),
-                        "the first page of the vdso is not there");
+      facts_.report.add_plain(
+          RuleId::PGM_3, Severity::warning,
+          facts_.at({Kind::pagemap, pid_}, 0, "vaddr", fmt::format("0x{:x}", vdso_)),
+          "the first page of the vdso is not there: criu restore stops where it has to move it");
     }
     vdso_ = 0;
     has_page_map_ = false;
