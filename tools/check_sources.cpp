@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "tools/check_sources.h"
 
+#include <algorithm>
 #include <filesystem>
 
 #include "libimg/check/isolate.h"
@@ -75,6 +76,14 @@ Result<std::vector<Source>> images_to_check(const Source& source) {
     images.insert(images.end(), more.begin(), more.end());
   }
   return images;
+}
+
+bool has_gone(const Source& image) {
+  if (image.form != Form::store) {
+    return false;
+  }
+  const auto now = images_to_check({Form::store, image.path, {}, {}, {}});
+  return now && std::ranges::find(*now, image.image, &Source::image) == now->end();
 }
 
 Result<check::Summary> check_source(const Source& source, check::Options options,

@@ -54,7 +54,7 @@ class ImgCheck : public frame::Program {
   [[nodiscard]] Result<std::vector<convert::Source>> images(const std::string& argument,
                                                             const frame::Call& call) const;
   void check_source(const std::string& argument, frame::Call& call);
-  void check_image(const convert::Source& source, frame::Call& call);
+  void check_image(const convert::Source& source, bool is_listed, frame::Call& call);
   void could_not(Error error, frame::Call& call);
 
   std::vector<std::string> sources_;
@@ -134,7 +134,7 @@ void ImgCheck::could_not(Error error, frame::Call& call) {
   }
 }
 
-void ImgCheck::check_image(const convert::Source& source, frame::Call& call) {
+void ImgCheck::check_image(const convert::Source& source, bool is_listed, frame::Call& call) {
   if (call.report.is_json()) {
     call.report.json().begin_object();
     call.report.json().text("image", source.place());
@@ -147,6 +147,8 @@ void ImgCheck::check_image(const convert::Source& source, frame::Call& call) {
   has_errors_ = has_errors_ || counts[2] > 0 || (strict_ && counts[1] > 0);
   if (summary) {
     compared_packs_.insert(summary->packs.begin(), summary->packs.end());
+  } else if (is_listed && has_gone(source)) {
+    call.report.note(source.place() + ": has been removed since it was listed");
   } else {
     could_not(std::move(summary).error(), call);
   }
@@ -159,7 +161,7 @@ void ImgCheck::check_source(const std::string& argument, frame::Call& call) {
   Result<std::vector<convert::Source>> images = this->images(argument, call);
   if (images) {
     for (const convert::Source& image : *images) {
-      check_image(image, call);
+      check_image(image, image_.empty() && image.place() != argument, call);
     }
     return;
   }
