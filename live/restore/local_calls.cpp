@@ -45,6 +45,9 @@ Result<void> LocalCalls::run(std::span<const plan::Call> calls) {
     const bool is_tolerated =
         call.on_failure == plan::OnFailure::go_on ||
         (call.on_failure == plan::OnFailure::go_on_if && why == call.tolerated);
+    if (why == 0) {
+      made_.note(call.number, args);
+    }
     if (why == EINTR) {
       return fail(Fault::limit, call.what, "", "it did not come to an end in time");
     }

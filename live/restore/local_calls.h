@@ -8,6 +8,7 @@
 
 #include "libimg/base/result.h"
 #include "live/plan/plan.h"
+#include "live/restore/made_names.h"
 
 namespace img::restore {
 
@@ -25,6 +26,7 @@ class LocalCalls {
 
   std::vector<std::int64_t>& results_;
   std::vector<plan::Data> data_;
+  MadeNames made_;
 };
 
 }  // namespace img::restore

@@ -8,6 +8,7 @@
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -271,6 +272,47 @@ TEST_F(RunnerTest, KilledWhileLettingGoNothingIsLeft) {
   EXPECT_TRUE(WIFSIGNALED(status));
   EXPECT_TRUE(is_gone(root_));
   EXPECT_TRUE(is_gone(child_));
+}
+
+TEST(LocalCalls, WhatWasMadeForAWhileGoesWithTheRestore) {
+  std::string folder = "/tmp/stasis-made-XXXXXX";
+  ASSERT_NE(::mkdtemp(folder.data()), nullptr);
+  plan::PlanBuilder builder(3);
+  const auto make = [&](const std::string& path) {
+    builder.call(kRestorer, SYS_mkdirat, {AT_FDCWD, builder.text(path), 0700}, "make " + path);
+  };
+  make(folder + "/kept");
+  make(folder + "/gone");
+  builder.call(kRestorer, SYS_openat,
+               {AT_FDCWD, builder.text(folder + "/gone/file"), O_CREAT | O_WRONLY, 0600}, "a file");
+  builder.call(kRestorer, SYS_unlinkat, {AT_FDCWD, builder.text(folder + "/kept"), AT_REMOVEDIR},
+               "as it was");
+  make(folder + "/missing/below");
+  const plan::Plan plan = builder.take();
+  {
+    std::vector<std::int64_t> results(plan.slots);
+    LocalCalls calls(plan, results);
+    ASSERT_EQ(::mkdir((folder + "/theirs").c_str(), 0700), 0);
+    EXPECT_FALSE(calls.run(std::get<plan::Calls>(plan.steps.at(0)).calls).has_value());
+    EXPECT_EQ(::access((folder + "/gone/file").c_str(), F_OK), 0);
+  }
+  EXPECT_NE(::access((folder + "/gone").c_str(), F_OK), 0);
+  EXPECT_EQ(::rmdir((folder + "/theirs").c_str()), 0);
+  EXPECT_EQ(::rmdir(folder.c_str()), 0);
+}
+
+// Nobody writes to it.
+TEST(LocalCalls, NoCallWaitsForEver) {
+  const std::string fifo = "/tmp/stasis-fifo-" + std::to_string(::getpid());
+  ASSERT_EQ(::mkfifo(fifo.c_str(), 0600), 0);
+  plan::PlanBuilder builder(3);
+  builder.call(kRestorer, SYS_openat, {AT_FDCWD, builder.text(fifo), O_RDONLY}, "open it");
+  const plan::Plan plan = builder.take();
+  std::vector<std::int64_t> results(plan.slots);
+  const auto done = LocalCalls(plan, results).run(std::get<plan::Calls>(plan.steps.at(0)).calls);
+  ::unlink(fifo.c_str());
+  ASSERT_FALSE(done.has_value());
+  EXPECT_EQ(done.error().line(), "open it: it did not come to an end in time");
 }
 
 }  // namespace
