@@ -302,7 +302,7 @@ class CoreRules : public RuleSet {
       facts_.report.add(RuleId::EXIT_2, where,
                         signal == 0x7f ? "says stopped, which is no end"
                                        : fmt::format("killed by {}, which is no signal", signal));
-    } else if (status >= 128) {
+    } else if (status >= 128 && facts_.restorer != Restorer::stasis) {
       facts_.report.add(RuleId::EXIT_3, where,
                         fmt::format("status {} comes back as {}", status, status & 0x7f));
     } else if (signal != 0 && !ends_a_process(signal)) {

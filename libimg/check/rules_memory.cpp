@@ -90,7 +90,11 @@ class MemoryRules : public RuleSet {
     auxiliary(record, mm);
     bounds(record, mm);
     const OpenFile* exe = facts_.use_file(mm.exe_file_id(), FdTypes::REG);
-    if (facts_.files_are_whole() && (exe == nullptr || exe->type != FdTypes::REG)) {
+    // live-restore has memfds for programs, too.
+    const bool is_program =
+        exe != nullptr && (exe->type == FdTypes::REG ||
+                           (exe->type == FdTypes::MEMFD && facts_.restorer == Restorer::stasis));
+    if (facts_.files_are_whole() && !is_program) {
       facts_.report.add(RuleId::MM_2,
                         facts_.at(record, "exe_file_id", std::to_string(mm.exe_file_id())),
                         exe == nullptr ? "no file has this id" : "is no regular file");
