@@ -229,10 +229,19 @@ Result<void> ImageFiles::install(PlanBuilder& builder, Actor actor, std::uint32_
   return {};
 }
 
+// Epolls come last: what they watch must be what it will be.
 Result<void> ImageFiles::complete(PlanBuilder& builder, Actor actor, std::uint32_t files_id) {
+  for (const bool are_epolls : {false, true}) {
+    IMG_TRY(complete_those(builder, actor, files_id, are_epolls));
+  }
+  return locks_.complete(builder, actor);
+}
+
+Result<void> ImageFiles::complete_those(PlanBuilder& builder, Actor actor, std::uint32_t files_id,
+                                        bool are_epolls) {
   for (const model::Descriptor& descriptor : context_.tables[files_id]) {
     const OpenFile* file = context_.table.find(descriptor.id, descriptor.type);
-    if (file == nullptr) {
+    if (file == nullptr || (file->type == FdTypes::EVENTPOLL) != are_epolls) {
       continue;
     }
     const bool is_first = completed_.emplace(file->type, file->id).second;
@@ -249,7 +258,7 @@ Result<void> ImageFiles::complete(PlanBuilder& builder, Actor actor, std::uint32
       set_owner(builder, at, *of_file.owner, of_file.flags);
     }
   }
-  return locks_.complete(builder, actor);
+  return {};
 }
 
 void ImageFiles::set_owner(PlanBuilder& builder, TaskFd at, const schema::FownEntry& owner,

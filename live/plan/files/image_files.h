@@ -204,6 +204,8 @@ class ImageFiles final : public FilePlanner {
   [[nodiscard]] Result<void> read_tables();
   [[nodiscard]] Result<void> open_for_mappings();
   [[nodiscard]] KindPlanner* kind_of(schema::FdTypes type);
+  [[nodiscard]] Result<void> complete_those(PlanBuilder& builder, Actor actor,
+                                            std::uint32_t files_id, bool are_epolls);
   void set_owner(PlanBuilder& builder, TaskFd at, const schema::FownEntry& owner,
                  std::uint32_t flags);
 
