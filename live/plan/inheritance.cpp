@@ -112,7 +112,10 @@ Result<void> Inheritance::keep(const TaskImage& task, std::uint32_t parent, cons
 Result<void> Inheritance::born(const model::Process& process, Actor maker) {
   const TaskImage* task = image_.find(process.pid);
   if (task == nullptr) {
-    return {};  // a zombie, which needs no memory
+    // A zombie needs no memory, but has its maker's until it ends, and so has who it makes.
+    const Ranges born_with = mapped_[maker.tid];
+    mapped_[process.pid] = born_with;
+    return {};
   }
   const model::Process* parent = image_.tree().parent(process);
   Indexes kept;
