@@ -49,7 +49,7 @@ Error sys_error(int sys_errno, std::string thing, std::string what) {
     fault = Fault::conflict;
   }
   return {fault, sys_errno, std::move(thing), std::move(what),
-          std::generic_category().message(sys_errno), {}};
+          std::generic_category().message(sys_errno), sys_errno == EMFILE ? "ulimit -n" : ""};
 }
 
 Error make_error(Fault fault, std::string thing, std::string what, std::string why, std::string hint) {

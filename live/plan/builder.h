@@ -57,7 +57,12 @@ class PlanBuilder {
   [[nodiscard]] Slot load(DataId data, std::uint32_t offset);
   void close(Slot descriptor);
   /// A descriptor that the restorer has at or above base() in another way.
-  void note_kept(Slot descriptor) { kept_.push_back(descriptor); }
+  void note_kept(Slot descriptor) {
+    kept_.push_back(descriptor);
+    most_kept_ = std::max(most_kept_, kept_.size());
+  }
+  /// Below what number all descriptors are that the restorer ever has.
+  [[nodiscard]] std::uint64_t files_at_once() const { return base_ + most_kept_; }
   /// All that is kept and not closed yet: whoever waits for the tree must not hold its files open.
   void close_kept();
   /// The master of /dev/pts/`index`, kept.
@@ -90,6 +95,7 @@ class PlanBuilder {
   Plan plan_;
   std::uint32_t base_;
   std::vector<Slot> kept_;
+  std::size_t most_kept_ = 0;
   std::set<std::string> refused_;  // their lines
   std::string made_;               // by the last call, in its words
 };

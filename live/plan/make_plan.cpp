@@ -2,6 +2,7 @@
 #include "live/plan/make_plan.h"
 
 #include <signal.h>
+#include <sys/resource.h>
 
 #include <algorithm>
 #include <set>
@@ -133,6 +134,17 @@ Result<void> plan_last(PlanBuilder& builder, const RestoreImage& image, const Ho
   return plan_end(builder, image, facts);
 }
 
+/// All files of the image are open at once, above the numbers that the tasks use.
+void refuse_too_many_files(PlanBuilder& builder, const HostFacts& facts) {
+  const std::uint64_t most = facts.limits[RLIMIT_NOFILE].most;
+  if (builder.files_at_once() > most) {
+    builder.refuse(make_error(Fault::denied, "open files",
+                              std::to_string(builder.files_at_once()) + " at once",
+                              "the limit is " + std::to_string(most),
+                              "raise it with ulimit -Hn, which needs CAP_SYS_RESOURCE"));
+  }
+}
+
 }  // namespace
 
 Result<Plan> make_plan(model::ImageReader& reader, const HostFacts& facts,
@@ -166,6 +178,7 @@ Result<Plan> make_plan(model::ImageReader& reader, const HostFacts& facts,
   if (Result<void> planned = plan_all(); !planned && builder.plan().refusals.empty()) {
     return fail(std::move(planned).error());
   }
+  refuse_too_many_files(builder, facts);
   return builder.take();
 }
 

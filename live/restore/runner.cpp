@@ -224,7 +224,8 @@ Result<void> Runner::step(const plan::OpenTerminal& open) {
       return {};
     }
     if (number > open.index) {
-      return fail(Fault::conflict, name, "make a terminal", "its number is taken");
+      return fail(Fault::conflict, name, "make a terminal", "its number is taken",
+                  "end who has it, or restore where a devpts of its own is mounted on /dev/pts");
     }
     below.push_back(std::move(master));
   }

@@ -106,6 +106,7 @@ class RegularFiles final : public KindPlanner {
                      name.rfind("/proc/", 0) != 0;
     there.size = entry.size().value_or(0);
     there.build_id = build_id_of(entry);
+    there.hint = "put it back, or give --inherit-fd N:" + escaped(name);
     context.builder->expect(std::move(there));
   }
 };

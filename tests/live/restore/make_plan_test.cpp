@@ -4,6 +4,7 @@
 #include "live/plan/make_plan.h"
 
 #include <gmock/gmock.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 
 #include <algorithm>
@@ -229,6 +230,15 @@ TEST_P(EveryDump, EachTaskGetsItsMemory) {
         }));
     EXPECT_THAT(without(common_to(pages, own), memory.filled(task.pid())), IsEmpty()) << task.pid();
   }
+}
+
+TEST(MakePlan, MoreFilesThanAllowedAreRefused) {
+  HostFacts facts = some_machine();
+  facts.limits[RLIMIT_NOFILE] = {8, 8};
+  const auto planned = plan_of("nginx", facts);
+  ASSERT_TRUE(planned) << planned.error().line();
+  ASSERT_EQ(planned->plan.refusals.size(), 1U);
+  EXPECT_THAT(planned->plan.refusals[0].line(), HasSubstr("the limit is 8"));
 }
 
 TEST(MakePlan, WorkersInheritWhatTheyShareWithTheirMaster) {
