@@ -238,8 +238,8 @@ class UnixSockets final : public FileKind {
     const auto owner = owner_entry(builder, file.owner);
     const auto options = options_entry(builder, file.copy.get(), true);
     const std::string& kept = bound ? bound->name : socket.name;
-    const auto name = builder.CreateVector(reinterpret_cast<const std::uint8_t*>(kept.data()),
-                                           kept.size());
+    const auto name =
+        builder.CreateVector(reinterpret_cast<const std::uint8_t*>(kept.data()), kept.size());
     const auto permissions =
         bound ? schema::CreateFilePermsEntry(builder, bound->stat.st_mode, bound->stat.st_uid,
                                              bound->stat.st_gid)
