@@ -250,27 +250,6 @@ TEST(OpenFiles, UnixNames) {
   ::unlink(path.c_str());
 }
 
-TEST(OpenFiles, UnixFileThatWasRenamed) {
-  const std::string path = unused_path();
-  const Opener opener([&] {
-    bound(SOCK_STREAM, path + ".new");
-    ::rename((path + ".new").c_str(), path.c_str());
-    ASSERT_EQ(::chdir("/tmp"), 0);
-    bound(SOCK_DGRAM, path.substr(5) + ".new");
-    ::rename((path + ".new").c_str(), (path + ".2").c_str());
-  });
-  const Collected collected(opener.pid());
-  ASSERT_EQ(collected.failure(), "");
-  EXPECT_EQ(name_of(unix_socket(collected, 3)), path + std::string(1, '\0'));
-  EXPECT_FALSE(unix_socket(collected, 3).deleted().has_value());
-  EXPECT_EQ(name_of(unix_socket(collected, 4)), path + ".2" + std::string(1, '\0'));
-  EXPECT_EQ(unix_socket(collected, 4).name_dir(), nullptr);
-  EXPECT_TRUE(collected.refusals().empty());
-  EXPECT_TRUE(collected.loses(Piece::unix_renamed));
-  ::unlink(path.c_str());
-  ::unlink((path + ".2").c_str());
-}
-
 TEST(OpenFiles, RefusesUnacceptedData) {
   const std::string path = unused_path();
   const Opener opener([&] {
