@@ -85,7 +85,7 @@ std::optional<Refusal> take_member(archive_entry* entry, Bytes head, Member& mem
   const char* path = ::archive_entry_pathname(entry);
   path = path == nullptr ? ::archive_entry_pathname_utf8(entry) : path;
   if (path == nullptr) {
-    return Refusal{DamageKind::member_outside, "has a name that cannot be read"};
+    return Refusal{DamageKind::archive_short, "has a name that cannot be read"};
   }
   std::string why;
   auto clean = clean_path(path, &why);
