@@ -93,7 +93,11 @@ Result<void> Runner::step(const plan::BecomeZombie& zombie) {
   } else {
     IMG_TRY(end_task(zombie.pid, SYS_exit_group, zombie.exit_code >> 8 & 0xff));
   }
-  return wait_in(zombie.parent, pid, false);
+  Result<void> is_over = wait_in(zombie.parent, pid, false);
+  if (!is_over) {
+    ::kill(pid, SIGKILL);  // it has not ended as the image says, and nobody else would do it
+  }
+  return is_over;
 }
 
 Result<void> Runner::step(const plan::ForgetChildren& forget) {
