@@ -169,9 +169,18 @@ void report_json(JsonWriter& json, const convert::Source& source,
     json.end();
   }
   json.end();
+  if (outcome.settings_left_out != 0) {
+    json.number("settings_left_out", outcome.settings_left_out);
+  }
   if (destination.form == convert::Form::core) {
     report_cores(json, outcome);
   }
+}
+
+std::string settings_left_out(const convert::Outcome& outcome) {
+  const std::uint64_t count = outcome.settings_left_out;
+  return "settings of " + std::to_string(count) + (count == 1 ? " process" : " processes") +
+         " that CRIU has no place for are left out (img-show ps)";
 }
 
 void report_text(frame::Call& call, const convert::Outcome& outcome) {
@@ -183,6 +192,9 @@ void report_text(frame::Call& call, const convert::Outcome& outcome) {
   }
   for (const convert::LeftOut& left : outcome.left_out) {
     call.report.note("process " + std::to_string(left.pid) + ": no core: " + left.why);
+  }
+  if (outcome.settings_left_out != 0) {
+    call.report.note(settings_left_out(outcome));
   }
   if (call.common.verbosity > 0) {
     for (const convert::MadeCore& core : outcome.cores) {

@@ -12,10 +12,10 @@ namespace img::check {
 namespace {
 
 constexpr RuleSetMaker kMakers[] = {
-    set_rules,           tree_rules,   core_rules,     namespace_rules, memory_rules,
-    shared_memory_rules, file_rules,   remap_rules,    pipe_rules,      socket_rules,
-    tty_rules,           event_rules,  lock_rules,     mount_rules,     net_rules,
-    ipc_rules,           cgroup_rules, security_rules, need_rules,      archive_rules,
+    set_rules,  tree_rules,    core_rules,     namespace_rules, memory_rules, shared_memory_rules,
+    file_rules, remap_rules,   pipe_rules,     socket_rules,    tty_rules,    event_rules,
+    lock_rules, mount_rules,   net_rules,      ipc_rules,       cgroup_rules, security_rules,
+    need_rules, archive_rules, settings_rules,
 };
 
 constexpr RuleSetMaker kHostMakers[] = {host_task_rules, host_file_rules, host_system_rules};

@@ -134,6 +134,7 @@ std::unique_ptr<RuleSet> cgroup_rules(Facts& facts);
 std::unique_ptr<RuleSet> security_rules(Facts& facts);
 std::unique_ptr<RuleSet> need_rules(Facts& facts);
 std::unique_ptr<RuleSet> archive_rules(Facts& facts);
+std::unique_ptr<RuleSet> settings_rules(Facts& facts);
 // These ask Facts::host, which must not be null.
 std::unique_ptr<RuleSet> host_task_rules(Facts& facts);
 std::unique_ptr<RuleSet> host_file_rules(Facts& facts);

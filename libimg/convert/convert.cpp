@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "libimg/convert/convert.h"
 
+#include <algorithm>
 #include <filesystem>
 
 #include "libimg/base/staged.h"
@@ -60,6 +61,15 @@ Result<Outcome> convert_file(const Source& source, const Destination& destinatio
   return made_one(destination, out.count);
 }
 
+Result<Outcome> without_settings(Result<Outcome> outcome, model::ImageReader& newest) {
+  if (outcome) {
+    IMG_ASSIGN(const std::vector<model::FileKey> files, newest.files());
+    outcome->settings_left_out = static_cast<std::uint64_t>(std::ranges::count(
+        files, schema::Kind::settings, [](const model::FileKey& file) { return file.kind; }));
+  }
+  return outcome;
+}
+
 }  // namespace
 
 Result<Outcome> convert(const Source& source, const Destination& destination,
@@ -78,10 +88,13 @@ Result<Outcome> convert(const Source& source, const Destination& destination,
   IMG_ASSIGN(const std::vector<model::ImageReader*> levels, levels_of(*newest));
   switch (destination.form) {
     case Form::store: return write_store(levels, destination, options);
-    case Form::archive: return write_archive(levels, destination, options);
     case Form::oci: return write_oci(levels, destination, options);
+    case Form::archive:
+      return without_settings(write_archive(levels, destination, options), *newest);
     case Form::criu:
-    case Form::json: return write_directories(levels, destination.form, destination.path, options);
+    case Form::json:
+      return without_settings(
+          write_directories(levels, destination.form, destination.path, options), *newest);
     default: return not_in_this_version(destination.path, destination.form);
   }
 }

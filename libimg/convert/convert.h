@@ -68,6 +68,8 @@ struct Outcome {
   std::vector<Made> levels;
   std::vector<MadeCore> cores;
   std::vector<LeftOut> left_out;
+  /// Processes whose settings (Kind::settings) this form has no place for.
+  std::uint64_t settings_left_out = 0;
 };
 
 [[nodiscard]] Result<Outcome> convert(const Source& source, const Destination& destination,

@@ -59,7 +59,7 @@ Result<void> write_files(ImageReader& image, std::span<const FileKey> files, con
 Result<void> write_level(ImageReader& image, const LevelOut& out, const Options& options,
                          Copied& copied) {
   IMG_ASSIGN(std::vector<FileKey> files, image.files());
-  std::erase_if(files, [](FileKey file) { return is_of_archive(file.kind); });
+  std::erase_if(files, [](FileKey file) { return has_no_file(file.kind); });
   // What no pagemap stands for is appended to a pages file, so that comes after all pagemaps.
   const auto pages = std::ranges::stable_partition(
       files, [](FileKey file) { return file.kind != schema::Kind::pages; });

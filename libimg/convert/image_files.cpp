@@ -84,6 +84,10 @@ bool is_of_archive(schema::Kind kind) {
   return kind == Kind::archive || kind == Kind::archive_member;
 }
 
+bool has_no_file(schema::Kind kind) {
+  return is_of_archive(kind) || kind == Kind::settings;
+}
+
 ImageFiles::ImageFiles(model::ImageReader& image)
     : image_(&image), options_(writer_options(image)), spool_(temporary_directory()) {}
 
@@ -91,7 +95,7 @@ Result<ImageFiles> ImageFiles::of(model::ImageReader& image) {
   ImageFiles made(image);
   IMG_ASSIGN(const std::vector<FileKey> all, image.files());
   for (const FileKey key : all) {
-    if (is_of_archive(key.kind)) {
+    if (has_no_file(key.kind)) {
       continue;
     }
     if (key.kind == Kind::pagemap || key.kind == Kind::pagemap_shmem) {

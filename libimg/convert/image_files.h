@@ -46,5 +46,7 @@ class ImageFiles {
 
 /// Kinds that stand for an archive around the image, not for files of it.
 [[nodiscard]] bool is_of_archive(schema::Kind kind);
+/// Records that neither a CRIU directory nor its JSON has a file for.
+[[nodiscard]] bool has_no_file(schema::Kind kind);
 
 }  // namespace img::convert

@@ -148,6 +148,7 @@ bool is_of_a_process(Kind kind) {
     case Kind::zombie:
     case Kind::ids:
     case Kind::mm:
+    case Kind::settings:
     case Kind::fs: return true;
     default: return false;
   }

@@ -8,6 +8,9 @@ namespace img::model {
 std::string image_file_name(FileKey file) {
   const Kind kind = file.kind == Kind::zombie ? Kind::core : file.kind;
   const schema::KindInfo& info = schema::kind_info(kind);
+  if (kind == Kind::settings) {
+    return fmt::format("settings-{}", file.id);  // for people: it has no file
+  }
   const std::size_t percent = info.file_name.find('%');
   if (percent == std::string_view::npos) {
     return std::string(info.file_name);

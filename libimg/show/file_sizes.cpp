@@ -45,6 +45,9 @@ class SizeSink : public model::RecordSink {
       const Bytes core = criu::lower_zombie(*record.as<schema::Zombie>(), core_);
       return encoded(schema::table_layout("CoreEntry"), core);
     }
+    if (record.key.file.kind == Kind::settings) {
+      return record.flatbuffer.size();  // CRIU has no form of it
+    }
     return encoded(*record.table, record.flatbuffer);
   }
   std::uint64_t encoded(const schema::TableLayout& table, Bytes buffer) {

@@ -4,6 +4,7 @@
 
 #include "libimg/base/text.h"
 #include "libimg/show/dot.h"
+#include "libimg/show/settings_words.h"
 #include "libimg/show/views.h"
 #include "libimg/show/words.h"
 
@@ -81,6 +82,7 @@ const std::vector<Column> kPsColumns = {
     {"thread_ids", ""},
     {"thread_names", ""},
     {"environment", ""},
+    {"settings", ""},
     {"", "COMMAND", Align::left, false, true},
 };
 
@@ -120,8 +122,18 @@ void add_thread_rows(Page& page, const Threads& threads, std::size_t depth, bool
   }
 }
 
+// For people below its line, as threads are.
+void add_setting_rows(Page& page, const std::vector<std::string>& settings, std::size_t depth,
+                      bool has_more) {
+  for (const std::string& one : settings) {
+    std::vector<Value> cells(kPsColumns.size());
+    cells.back() = Value::text("(" + one + ")");
+    page.row(std::move(cells), {depth + 1, &one == &settings.back() && !has_more});
+  }
+}
+
 void add_process(Subject& subject, Page& page, const Process& process, const Threads& threads,
-                 Branch branch) {
+                 const std::vector<std::string>& settings, Branch branch) {
   const bool zombie = process.is_zombie();
   const CoreFacts facts = zombie ? CoreFacts() : core_facts(subject, process.pid);
   const bool has_lines = subject.choice().command_lines && !zombie;
@@ -146,6 +158,7 @@ void add_process(Subject& subject, Page& page, const Process& process, const Thr
             threads.ids.empty() ? Value::none() : Value::list(threads.names),
             subject.choice().environments && !zombie ? Value::list(subject.environment(process.pid))
                                                      : Value::none(),
+            settings.empty() ? Value::none() : Value::list(settings),
             Value::text(has_lines ? line : name)},
            branch);
 }
@@ -167,10 +180,16 @@ void show_ps(Subject& subject, Page& page) {
   page.begin_table("processes", kPsColumns);
   subject.walk([&](const Process& process, std::size_t depth, bool is_last) {
     const Threads threads = threads_of(subject, process);
-    add_process(subject, page, process, threads, {depth, is_last});
-    if (page.is_for_people() && !threads.ids.empty()) {
-      add_thread_rows(page, threads, depth,
-                      subject.choice().pids.empty() && process.first_child != Process::kNone);
+    const std::vector<std::string> settings = settings_words(subject, process.pid);
+    add_process(subject, page, process, threads, settings, {depth, is_last});
+    if (!page.is_for_people()) {
+      return;
+    }
+    const bool has_children =
+        subject.choice().pids.empty() && process.first_child != Process::kNone;
+    add_setting_rows(page, settings, depth, has_children || !threads.ids.empty());
+    if (!threads.ids.empty()) {
+      add_thread_rows(page, threads, depth, has_children);
     }
   });
   page.end_table();
