@@ -30,7 +30,7 @@ std::string line_of(const dump::Request& request, const dump::Outcome& outcome) 
          duration_text(outcome.stats.frozen_us * 1000);
 }
 
-void write_refusals(JsonWriter& json, const std::vector<Error>& refusals) {
+void write_refusals(JsonWriter& json, const std::vector<state::Refusal>& refusals) {
   json.begin_array("refusals");
   for (const Error& one : refusals) {
     json.begin_object();

@@ -145,6 +145,23 @@ Result<Offset<schema::ThreadCoreEntry>> write_thread(FlatBufferBuilder& builder,
   return out.Finish();
 }
 
+// Of a call whose time so far only the kernel knows: it is made again in full. Short ones are not
+// worth a word.
+bool is_long_wait(const arch::Registers& registers, const trace::RemoteMemory& memory) {
+  constexpr std::int64_t kLongSeconds = 10;
+  const auto is_long = [&](std::uint64_t timespec_at) {
+    const auto time = memory.get<timespec>(timespec_at);
+    return timespec_at != 0 && time && time->tv_sec >= kLongSeconds;
+  };
+  switch (registers.orig_ax) {
+    case SYS_poll: return static_cast<std::int32_t>(registers.dx) >= kLongSeconds * 1000;
+    case SYS_futex: return is_long(registers.r10);
+    case SYS_nanosleep: return registers.si == 0 && is_long(registers.di);
+    case SYS_clock_nanosleep: return registers.r10 == 0 && is_long(registers.dx);
+    default: return false;
+  }
+}
+
 Result<Offset<schema::ThreadInfoX86>> write_cpu(FlatBufferBuilder& builder,
                                                 const ThreadView& thread, const CoreTools& tools) {
   IMG_ASSIGN(arch::Registers registers, thread.tracee.registers());
@@ -153,6 +170,9 @@ Result<Offset<schema::ThreadInfoX86>> write_cpu(FlatBufferBuilder& builder,
     std::array<std::byte, arch::kCodeInFront> code{};
     if (tools.memory.read(registers.ip - code.size(), code)) {
       registers.orig_ax = arch::first_number(registers.orig_ax, code);
+    }
+    if (is_long_wait(registers, tools.memory)) {
+      tools.remarks.lose(state::Piece::waited_time, name_of_thread(thread));
     }
   }
   IMG_ASSIGN(std::vector<std::byte> bytes, thread.tracee.xstate());
@@ -179,10 +199,6 @@ arch::Registers as_recorded(arch::Registers registers) {
 Result<void> put_core(const ThreadView& thread, const ProcessFacts* leader,
                       const CoreTools& tools) {
   FlatBufferBuilder& builder = tools.records.begin();
-  IMG_ASSIGN(const trace::UserDispatch dispatch, thread.tracee.user_dispatch());
-  if (dispatch.mode != 0) {
-    tools.remarks.refuse(state::Piece::user_dispatch, name_of_thread(thread));
-  }
   IMG_ASSIGN(const auto cpu, write_cpu(builder, thread, tools));
   Offset<schema::TaskCoreEntry> task;
   if (leader != nullptr) {

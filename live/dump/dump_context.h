@@ -35,7 +35,7 @@ struct FreezeClocks {
 class Remarks {
  public:
   /// The tree cannot be dumped. Collecting goes on, so that all reasons are told at once.
-  void refuse(Error reason) { refusals_.push_back(std::move(reason)); }
+  void refuse(state::Refusal reason) { refusals_.push_back(std::move(reason)); }
   void refuse(state::Piece piece, std::string thing, std::string detail = {},
               std::string hint = {}) {
     refuse(state::refusal(piece, std::move(thing), std::move(detail), std::move(hint)));
@@ -45,11 +45,11 @@ class Remarks {
     notes_.push_back(thing + ": " + std::string(state::row(piece).text));
   }
 
-  [[nodiscard]] const std::vector<Error>& refusals() const { return refusals_; }
+  [[nodiscard]] const std::vector<state::Refusal>& refusals() const { return refusals_; }
   [[nodiscard]] const std::vector<std::string>& notes() const { return notes_; }
 
  private:
-  std::vector<Error> refusals_;
+  std::vector<state::Refusal> refusals_;
   std::vector<std::string> notes_;
 };
 

@@ -12,7 +12,6 @@
 #include "live/procfs/cgroup_state.h"
 #include "live/procfs/mounts.h"
 #include "live/procfs/proc_dir.h"
-#include "live/state/state.h"
 
 namespace img::dump {
 namespace {
@@ -65,7 +64,7 @@ class Groups {
 
 }  // namespace
 
-void refuse_frozen(const std::vector<pid_t>& tree, std::vector<Error>& out) {
+void refuse_frozen(const std::vector<pid_t>& tree, std::vector<state::Refusal>& out) {
   Groups hierarchies[] = {Groups(kFreezer), Groups("")};
   for (const pid_t pid : tree) {
     const auto process = procfs::ProcDir::open(pid);

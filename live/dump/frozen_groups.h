@@ -6,11 +6,11 @@
 
 #include <vector>
 
-#include "libimg/base/error.h"
+#include "live/state/state.h"
 
 namespace img::dump {
 
 /// One refusal for each such process.
-void refuse_frozen(const std::vector<pid_t>& tree, std::vector<Error>& out);
+void refuse_frozen(const std::vector<pid_t>& tree, std::vector<state::Refusal>& out);
 
 }  // namespace img::dump

@@ -11,7 +11,6 @@
 #include "libimg/base/text.h"
 #include "live/dump/frozen_groups.h"
 #include "live/dump/session.h"
-#include "live/state/state.h"
 #include "live/trace/refusal.h"
 
 namespace img::dump {
@@ -40,7 +39,7 @@ std::vector<pid_t> tree_of(pid_t root) {
 
 /// Someone who has this database open could hold its lock, and would hold it for ever.
 void refuse_users_of(const std::string& database, const std::vector<pid_t>& tree,
-                     std::vector<Error>& out) {
+                     std::vector<state::Refusal>& out) {
   struct stat wanted {};
   if (::stat(database.c_str(), &wanted) < 0) {
     return;  // a store that is still to be made
@@ -92,7 +91,7 @@ Result<std::string> series_of(pid_t root) {
   return sanitised_name(stat.comm);
 }
 
-Result<std::vector<Error>> reasons_against(const Preflight& asked) {
+Result<std::vector<state::Refusal>> reasons_against(const Preflight& asked) {
   IMG_ASSIGN(const auto root, procfs::ProcDir::open(asked.root));
   IMG_ASSIGN(const procfs::Stat stat, root.stat());
   if (stat.is_zombie() && stat.threads <= 1) {
@@ -100,11 +99,11 @@ Result<std::vector<Error>> reasons_against(const Preflight& asked) {
   }
   IMG_ASSIGN(const procfs::Status status, root.status());
   if (status.tgid != status.pid) {
-    return fail(Fault::unsupported, "task " + std::to_string(asked.root), "dump",
-                "it is a thread of process " + std::to_string(status.tgid),
-                "-t " + std::to_string(status.tgid));
+    return std::vector{state::refusal(
+        state::Piece::thread_of_another, "task " + std::to_string(asked.root),
+        "of process " + std::to_string(status.tgid), "-t " + std::to_string(status.tgid))};
   }
-  std::vector<Error> out =
+  std::vector<state::Refusal> out =
       stat.is_kernel_thread() ? trace::refusals_of(root) : trace::refusals_in_tree(asked.root);
   if (!asked.shell_job && stat.session != stat.pid && out.empty()) {
     out.push_back(state::refusal(state::Piece::shell_job, name_of(stat), {},

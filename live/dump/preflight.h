@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "live/procfs/proc_dir.h"
+#include "live/state/state.h"
 
 namespace img::dump {
 
@@ -20,6 +21,6 @@ struct Preflight {
 [[nodiscard]] Result<std::string> series_of(pid_t root);
 
 /// Every reason; an error where even that could not be found out.
-[[nodiscard]] Result<std::vector<Error>> reasons_against(const Preflight& asked);
+[[nodiscard]] Result<std::vector<state::Refusal>> reasons_against(const Preflight& asked);
 
 }  // namespace img::dump

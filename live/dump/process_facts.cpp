@@ -9,12 +9,12 @@
 #include <algorithm>
 #include <cstddef>
 
+#include "live/dump/call_batch.h"
 #include "live/trace/remote_call.h"
 
 namespace img::dump {
 namespace {
 
-using arch::CallRecord;
 using trace::RemoteCall;
 
 constexpr std::uint64_t kGetRegistrations = 1U << 9;  // MEMBARRIER_CMD_GET_REGISTRATIONS, 6.3
@@ -27,12 +27,14 @@ struct ProcessAnswers {
   std::array<rlimit64, RLIM_NLIMITS> limits;
   std::int32_t child_subreaper;
   std::int32_t unused;
+  std::uint64_t xstate_permitted;
 };
 struct ThreadAnswers {
   std::uint64_t clear_tid_address;
   stack_t alternate_stack;
   std::int32_t parent_death_signal;
   std::int32_t unused;
+  ThreadSettingsAnswers settings;
 };
 struct Answers {
   ProcessAnswers process;
@@ -41,31 +43,6 @@ struct Answers {
 // Timers are asked in groups that fit behind them.
 constexpr std::size_t kTimersAtOnce = 200;
 static_assert(sizeof(Answers) + kTimersAtOnce * sizeof(itimerspec) <= RemoteCall::kDataBytes);
-
-/// Calls that are made together. Each is known by its place.
-class Batch {
- public:
-  std::size_t add(std::uint64_t number, std::array<std::uint64_t, 6> args) {
-    records_.push_back({number, args, 0});
-    return records_.size() - 1;
-  }
-  Result<void> run(RemoteCall& remote) { return remote.run(records_); }
-  [[nodiscard]] std::int64_t result(std::size_t place) const { return records_[place].result; }
-  /// The first call that must not fail and has.
-  Result<void> check(pid_t tid, std::size_t from, const char* what) const {
-    for (std::size_t i = from; i < records_.size(); ++i) {
-      if (records_[i].result < 0) {
-        return fail(
-            sys_error(static_cast<int>(-records_[i].result), "task " + std::to_string(tid), what));
-      }
-    }
-    return {};
-  }
-  [[nodiscard]] std::size_t size() const { return records_.size(); }
-
- private:
-  std::vector<CallRecord> records_;
-};
 
 struct ProcessCalls {
   std::size_t brk, dumpable, thp, membarrier;
@@ -101,21 +78,29 @@ void add_signal_calls(Batch& batch, std::uint64_t at) {
   }
 }
 
-/// The place of PR_GET_SECUREBITS.
-std::size_t add_thread_calls(Batch& batch, std::uint64_t at) {
+struct ThreadCalls {
+  std::size_t secure_bits = 0;
+  ThreadSettingsCalls settings;  // behind those that must not fail
+};
+
+ThreadCalls add_thread_calls(Batch& batch, std::uint64_t at) {
+  ThreadCalls calls;
   batch.add(SYS_prctl, {PR_GET_TID_ADDRESS, at + offsetof(ThreadAnswers, clear_tid_address)});
   batch.add(SYS_sigaltstack, {0, at + offsetof(ThreadAnswers, alternate_stack)});
   batch.add(SYS_prctl, {PR_GET_PDEATHSIG, at + offsetof(ThreadAnswers, parent_death_signal)});
-  return batch.add(SYS_prctl, {PR_GET_SECUREBITS});
+  calls.secure_bits = batch.add(SYS_prctl, {PR_GET_SECUREBITS});
+  calls.settings = add_thread_settings(batch, at + offsetof(ThreadAnswers, settings));
+  return calls;
 }
 
-ThreadFacts facts_of(const ThreadAnswers& answers, std::int64_t secure_bits) {
+ThreadFacts facts_of(const Batch& batch, const ThreadCalls& calls, const ThreadAnswers& answers) {
   ThreadFacts out;
   out.clear_tid_address = answers.clear_tid_address;
   out.alternate_stack = answers.alternate_stack;
   out.alternate_stack.ss_flags &= ~SS_ONSTACK;  // where the stack pointer is, not how it was set
   out.parent_death_signal = answers.parent_death_signal;
-  out.secure_bits = static_cast<std::uint32_t>(secure_bits);
+  out.secure_bits = static_cast<std::uint32_t>(batch.result(calls.secure_bits));
+  out.settings = thread_settings(batch, calls.settings, answers.settings);
   return out;
 }
 
@@ -124,12 +109,12 @@ Result<ThreadFacts> ask_thread(trace::FrozenProcess& process, trace::Tracee& thr
   IMG_ASSIGN(RemoteCall remote, RemoteCall::begin(thread, process.dir, memory));
   IMG_ASSIGN(const std::uint64_t data, remote.data());
   Batch batch;
-  const std::size_t secure_bits = add_thread_calls(batch, data);
+  const ThreadCalls calls = add_thread_calls(batch, data);
   IMG_TRY(batch.run(remote));
-  IMG_TRY(batch.check(thread.tid(), 0, "ask thread"));
+  IMG_TRY(batch.check(thread.tid(), 0, calls.settings.first, "ask thread"));
   IMG_ASSIGN(const auto answers, memory.get<ThreadAnswers>(data));
   IMG_TRY(remote.finish());
-  return facts_of(answers, batch.result(secure_bits));
+  return facts_of(batch, calls, answers);
 }
 
 Result<void> ask_timers(RemoteCall& remote, const trace::RemoteMemory& memory, std::uint64_t data,
@@ -141,7 +126,7 @@ Result<void> ask_timers(RemoteCall& remote, const trace::RemoteMemory& memory, s
     batch.add(SYS_timer_getoverrun, {id});
   }
   IMG_TRY(batch.run(remote));
-  IMG_TRY(batch.check(memory.pid(), 0, "ask POSIX timers"));
+  IMG_TRY(batch.check(memory.pid(), 0, batch.size(), "ask POSIX timers"));
   std::vector<itimerspec> values(timers.size());
   IMG_TRY(memory.read(data, std::as_writable_bytes(std::span(values))));
   for (std::size_t i = 0; i < timers.size(); ++i) {
@@ -172,9 +157,11 @@ Result<void> ask_leader(trace::FrozenProcess& process, const trace::RemoteMemory
   const ProcessCalls calls = add_process_calls(batch);
   const std::size_t checked = batch.size();
   add_signal_calls(batch, data);
-  const std::size_t secure_bits = add_thread_calls(batch, data + offsetof(Answers, thread));
+  const ThreadCalls thread = add_thread_calls(batch, data + offsetof(Answers, thread));
+  const ProcessSettingsCalls settings =
+      add_process_settings(batch, data + offsetof(Answers, process.xstate_permitted));
   IMG_TRY(batch.run(remote));
-  IMG_TRY(batch.check(leader.tid(), checked, "ask process"));
+  IMG_TRY(batch.check(leader.tid(), checked, thread.settings.first, "ask process"));
   IMG_ASSIGN(const auto answers, memory.get<Answers>(data));
   out.brk = static_cast<std::uint64_t>(batch.result(calls.brk));
   out.dumpable = static_cast<std::int32_t>(batch.result(calls.dumpable));
@@ -185,13 +172,17 @@ Result<void> ask_leader(trace::FrozenProcess& process, const trace::RemoteMemory
   out.actions = answers.process.actions;
   out.itimers = answers.process.itimers;
   out.limits = answers.process.limits;
-  out.threads.push_back(facts_of(answers.thread, batch.result(secure_bits)));
+  out.settings = process_settings(batch, settings, answers.process.xstate_permitted);
+  out.threads.push_back(facts_of(batch, thread, answers.thread));
   for (std::size_t at = 0; at < out.timers.size(); at += kTimersAtOnce) {
     const std::size_t count = std::min(kTimersAtOnce, out.timers.size() - at);
     IMG_TRY(ask_timers(remote, memory, data + sizeof(Answers),
                        std::span(out.timers).subspan(at, count)));
   }
-  return remote.finish();
+  IMG_ASSIGN(const FutureLock lock, FutureLock::look(process.dir, data, RemoteCall::kDataBytes));
+  IMG_TRY(remote.finish());
+  IMG_ASSIGN(out.settings.lock_future, lock.found(process.dir));
+  return {};
 }
 
 }  // namespace

@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "live/dump/settings_facts.h"
 #include "live/procfs/timers.h"
 #include "live/trace/freeze.h"
 #include "live/trace/remote_memory.h"
@@ -37,6 +38,7 @@ struct ThreadFacts {
   stack_t alternate_stack{};
   std::int32_t parent_death_signal = 0;
   std::uint32_t secure_bits = 0;
+  ThreadSettingsFacts settings;
 };
 
 struct ProcessFacts {
@@ -49,6 +51,7 @@ struct ProcessFacts {
   std::array<itimerval, 3> itimers{};            // ITIMER_REAL, _VIRTUAL, _PROF
   std::array<rlimit64, RLIM_NLIMITS> limits{};   // of RLIMIT_CPU in front
   std::vector<TimerFacts> timers;
+  ProcessSettingsFacts settings;
   std::vector<ThreadFacts> threads;  // as FrozenProcess::threads
 };
 

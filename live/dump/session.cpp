@@ -53,6 +53,7 @@ class Session {
  private:
   [[nodiscard]] Result<bool> is_refused();
   [[nodiscard]] Result<void> freeze();
+  [[nodiscard]] Result<void> take_refusal(const Error& error);
   [[nodiscard]] Result<void> write(TreeDump& dump);
   [[nodiscard]] Result<void> copy(MemoryWriter& memory, TreeDump& dump);
   [[nodiscard]] Result<void> take_snapshots(TreeDump& dump);
@@ -93,6 +94,16 @@ Result<void> Session::freeze() {
   stopped_at_ = Clock::now();
   out_.stats.freezing_us = microseconds_since(begin);
   clocks_ = read_clocks();
+  return {};
+}
+
+// What ended a step may be a reason like those that only were noted down.
+Result<void> Session::take_refusal(const Error& error) {
+  auto refused = state::as_refusal(error);
+  if (!refused) {
+    return fail(error);
+  }
+  out_.refusals.push_back(std::move(*refused));
   return {};
 }
 
@@ -216,10 +227,16 @@ Result<Outcome> Session::run() {
                                                 request_.now_ns, request_.deduplicate}));
     out_.name = destination_->name();
   }
-  IMG_TRY(freeze());
+  if (auto frozen = freeze(); !frozen) {
+    IMG_TRY(take_refusal(frozen.error()));
+    return std::move(out_);
+  }
   TreeDump dump(request_.options, tree_, clocks_);
-  IMG_TRY(dump.collect());
+  auto collected = dump.collect();
   count(dump);
+  if (!collected) {
+    IMG_TRY(take_refusal(collected.error()));
+  }
   if (request_.dry_run || !out_.refusals.empty()) {
     out_.stats.frozen_us = microseconds_since(stopped_at_);
     tree_ = {};

@@ -39,7 +39,7 @@ struct Request {
 };
 
 struct Outcome {
-  std::vector<Error> refusals;  // not empty: nothing else below means anything
+  std::vector<state::Refusal> refusals;  // not empty: nothing else below means anything
   std::string name;
   std::size_t processes = 0;
   std::size_t zombies = 0;

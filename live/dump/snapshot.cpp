@@ -57,10 +57,12 @@ Snapshots& Snapshots::operator=(Snapshots&& other) noexcept {
   return *this;
 }
 
-// A filter might not let the clones make these calls.
+// A filter might not let the clones make these calls, and where a program has its calls dispatched
+// the clone's memory would say that it has not.
 Result<bool> Snapshots::add(trace::FrozenProcess& process) {
   IMG_ASSIGN(const procfs::Status status, process.dir.status());
-  if (status.seccomp != 0) {
+  IMG_ASSIGN(const trace::UserDispatch dispatch, process.threads[0].user_dispatch());
+  if (status.seccomp != 0 || dispatch.mode != 0) {
     return false;
   }
   IMG_ASSIGN(const auto memory, trace::RemoteMemory::open(process.pid()));

@@ -5,8 +5,8 @@
 #include <unistd.h>
 
 #include "live/dump/core_record.h"
-#include "live/dump/inherited.h"
 #include "live/dump/namespace_ids.h"
+#include "live/dump/settings_record.h"
 #include "schema/inventory_generated.h"
 #include "schema/namespaces_generated.h"
 #include "schema/pstree_generated.h"
@@ -111,7 +111,7 @@ Result<void> TaskCollector::put_fs(const trace::FrozenProcess& process,
 Result<void> TaskCollector::process(trace::FrozenProcess& process, const ProcessFacts& facts,
                                     const trace::RemoteMemory& memory) {
   IMG_TRY(check_namespaces(process));
-  note_inherited(process, context_.remarks);
+  IMG_TRY(put_settings(process, facts, xsave_, context_.records, context_.remarks));
   const CoreTools tools{xsave_, memory, context_.records, context_.remarks};
   for (std::size_t i = 0; i < process.threads.size(); ++i) {
     const trace::Tracee& tracee = process.threads[i];

@@ -10,7 +10,7 @@
 
 namespace img::plan {
 
-void PlanBuilder::refuse(Error reason) {
+void PlanBuilder::refuse(state::Refusal reason) {
   if (refused_.insert(reason.line()).second) {
     plan_.refusals.push_back(std::move(reason));
   }

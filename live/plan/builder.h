@@ -85,7 +85,7 @@ class PlanBuilder {
 
   void expect(Expectation expectation);
   /// Said once, however often it is found.
-  void refuse(Error reason);
+  void refuse(state::Refusal reason);
   void note(std::string what) { plan_.notes.push_back(std::move(what)); }
 
   [[nodiscard]] Plan& plan() { return plan_; }

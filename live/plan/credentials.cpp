@@ -96,14 +96,13 @@ void refuse_rights(PlanBuilder& builder, const HostFacts& facts, const ThreadIma
   const Credentials& from = facts.credentials;
   const std::uint64_t lacking = (to.permitted & ~from.permitted) | (to.bounding & ~from.bounding);
   if (lacking != 0) {
-    builder.refuse(make_error(
-        Fault::denied, "task " + std::to_string(thread.tid), "capabilities",
-        "it has capability " + std::to_string(__builtin_ctzll(lacking)) + ", which we have not",
-        "run live-restore with it"));
+    builder.refuse(state::refusal(
+        state::Piece::capability_of_task, "task " + std::to_string(thread.tid),
+        "capability " + std::to_string(__builtin_ctzll(lacking)), "run live-restore with it"));
   }
   if (from.no_new_privs && !to.no_new_privs) {
-    builder.refuse(make_error(Fault::conflict, "task " + std::to_string(thread.tid), "no_new_privs",
-                              "it is set for live-restore and not for the task"));
+    builder.refuse(
+        state::refusal(state::Piece::no_new_privs_of_ours, "task " + std::to_string(thread.tid)));
   }
 }
 

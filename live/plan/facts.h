@@ -50,6 +50,8 @@ struct HostFacts {
   std::uint64_t vvar_bytes = 0;  // what is mapped in front of it
   bool has_timer_ids = false;    // PR_TIMER_CREATE_RESTORE_IDS (6.15)
   bool can_suspend_seccomp = true;
+  std::vector<std::uint64_t> cpus;   // that our tasks may be bound to; bit n % 64 of word n / 64
+  std::vector<std::uint64_t> nodes;  // of memory, likewise
 };
 
 struct PlanOptions {

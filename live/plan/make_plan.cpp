@@ -11,6 +11,7 @@
 #include "live/plan/losses.h"
 #include "live/plan/memory.h"
 #include "live/plan/restore_image.h"
+#include "live/plan/settings.h"
 #include "live/plan/task.h"
 #include "live/plan/tree.h"
 
@@ -128,6 +129,7 @@ Result<void> plan_last(PlanBuilder& builder, const RestoreImage& image, const Ho
     }
   }
   for (const TaskImage& task : image.tasks()) {
+    plan_mapping_settings(builder, task);
     IMG_TRY(plan_credentials(builder, facts, options, task));
     IMG_TRY(plan_waiting(builder, facts, task));
   }
@@ -138,10 +140,10 @@ Result<void> plan_last(PlanBuilder& builder, const RestoreImage& image, const Ho
 void refuse_too_many_files(PlanBuilder& builder, const HostFacts& facts) {
   const std::uint64_t most = facts.limits[RLIMIT_NOFILE].most;
   if (builder.files_at_once() > most) {
-    builder.refuse(make_error(Fault::denied, "open files",
-                              std::to_string(builder.files_at_once()) + " at once",
-                              "the limit is " + std::to_string(most),
-                              "raise it with ulimit -Hn, which needs CAP_SYS_RESOURCE"));
+    builder.refuse(state::refusal(state::Piece::too_many_files, "open files",
+                                  std::to_string(builder.files_at_once()) +
+                                      " at once, and the limit is " + std::to_string(most),
+                                  "raise it with ulimit -Hn, which needs CAP_SYS_RESOURCE"));
   }
 }
 
@@ -174,9 +176,12 @@ Result<Plan> make_plan(model::ImageReader& reader, const HostFacts& facts,
     IMG_TRY(files.finish(builder));
     return plan_last(builder, image, facts, options, bereaved);
   };
-  // What has been refused cannot be planned with either.
-  if (Result<void> planned = plan_all(); !planned && builder.plan().refusals.empty()) {
-    return fail(std::move(planned).error());
+  if (Result<void> planned = plan_all(); !planned) {
+    if (auto refused = state::as_refusal(planned.error())) {
+      builder.refuse(std::move(*refused));
+    } else if (builder.plan().refusals.empty()) {
+      return fail(std::move(planned).error());
+    }  // What has been refused cannot be planned with either.
   }
   refuse_too_many_files(builder, facts);
   return builder.take();

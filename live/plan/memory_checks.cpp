@@ -71,9 +71,9 @@ Result<void> MemoryPlanner::check_vdso(const TaskImage& task) {
     return {};
   }
   const auto differs = [&](const char* how) {
-    builder_.refuse(make_error(Fault::conflict, "process " + std::to_string(task.pid()), "vdso",
-                               std::string("this kernel's is ") + how,
-                               "restore it under the kernel it was dumped under"));
+    builder_.refuse(state::refusal(
+        state::Piece::other_vdso, "process " + std::to_string(task.pid()),
+        std::string("this kernel's is ") + how, "restore it under the kernel it was dumped under"));
     return Result<void>();
   };
   const std::uint64_t bytes = vdso->end() - vdso->start();

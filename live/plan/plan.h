@@ -8,6 +8,7 @@
 #include <concepts>
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <variant>
 #include <vector>
@@ -15,6 +16,7 @@
 #include "libimg/base/result.h"
 #include "libimg/model/record.h"
 #include "live/arch/x86_64/thread_info.h"
+#include "live/state/state.h"
 
 namespace img::plan {
 
@@ -120,8 +122,9 @@ struct EndStandIn {
 struct MakeTask {
   Actor parent;  // the restorer: this is the root
   std::uint32_t pid = 0;
-  std::uint64_t flags = 0;  // CLONE_FILES, CLONE_FS
-  bool is_helper = false;   // holds a session or group open, and is gone before the end
+  std::uint64_t flags = 0;         // CLONE_FILES, CLONE_FS
+  bool is_helper = false;          // holds a session or group open, and is gone before the end
+  std::uint32_t exit_signal = 17;  // SIGCHLD
 };
 struct MakeThread {
   std::uint32_t pid = 0;
@@ -212,6 +215,18 @@ struct BeginCall {
   std::uint64_t number = 0;
   std::array<std::uint64_t, 4> args{};
 };
+/// The thread has AMX tiles from here on: the kernel makes room for them when they are first used.
+/// Comes before SetThread of any thread of the process.
+struct UseTiles {
+  std::uint32_t tid = 0;
+};
+/// Syscall user dispatch, as the kernel says it.
+struct UserDispatch {
+  std::uint64_t mode = 0;
+  std::uint64_t selector = 0;
+  std::uint64_t offset = 0;
+  std::uint64_t bytes = 0;
+};
 /// What a thread goes on with: the last thing before it is let go.
 struct SetThread {
   std::uint32_t pid = 0;
@@ -220,6 +235,7 @@ struct SetThread {
   std::uint64_t mask = 0;
   std::uint64_t rseq = 0;     // address of struct rseq, where
   std::uint64_t rseq_cs = 0;  // ... this critical section is to be remembered
+  std::optional<UserDispatch> dispatch{};
 };
 /// Processes that are whole go on, or, with a signal, are stopped by it and stay so.
 struct LetGo {
@@ -230,10 +246,10 @@ struct LetGo {
   std::vector<Process> processes;
 };
 
-using Step =
-    std::variant<Calls, Load, OpenTerminal, MakeStandIn, EndStandIn, MakeTask, MakeThread,
-                 MoveToCgroup, ClearMemory, Fill, MakeAioRing, MakeSegment, FillFile, CopyPayload,
-                 WriteProc, BecomeZombie, EndHelper, ForgetChildren, BeginCall, SetThread, LetGo>;
+using Step = std::variant<Calls, Load, OpenTerminal, MakeStandIn, EndStandIn, MakeTask, MakeThread,
+                          MoveToCgroup, ClearMemory, Fill, MakeAioRing, MakeSegment, FillFile,
+                          CopyPayload, WriteProc, BecomeZombie, EndHelper, ForgetChildren,
+                          BeginCall, UseTiles, SetThread, LetGo>;
 
 /// What must be true of this machine; asked before the first step, all at once.
 struct FreePid {
@@ -274,7 +290,7 @@ struct Plan {
   std::uint32_t slots = 0;
   std::vector<Expectation> expectations;
   /// Why it must not be run; each names the option that overrides it, where one can.
-  std::vector<Error> refusals;
+  std::vector<state::Refusal> refusals;
   /// What will be different.
   std::vector<std::string> notes;
 

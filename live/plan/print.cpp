@@ -168,7 +168,12 @@ void print_step(std::ostream& out, const Plan& plan, const Step& step) {
           [&](const BeginCall& one) {
             out << one.tid << " begin system call " << one.number << " for the rest of its time\n";
           },
+          [&](const UseTiles& one) { out << one.tid << " use AMX tiles\n"; },
           [&](const SetThread& one) {
+            if (one.dispatch) {
+              out << one.tid << " dispatch system calls by the byte at "
+                  << hex(one.dispatch->selector) << '\n';
+            }
             out << one.tid << " registers: ip " << hex(one.state.registers.ip) << ", sp "
                 << hex(one.state.registers.sp) << ", mask " << hex(one.mask) << '\n';
           },

@@ -2,6 +2,7 @@
 #include "live/plan/restore_image.h"
 
 #include "libimg/model/file_name.h"
+#include "live/state/state.h"
 
 namespace img::plan {
 namespace {
@@ -29,13 +30,26 @@ Failure lacks(FileKey file, const char* what) {
   return fail(Fault::corrupt, model::image_file_name(file), "", what);
 }
 
+void add_settings(TaskImage& task) {
+  if (task.settings == nullptr) {
+    return;
+  }
+  std::unordered_map<std::uint32_t, const schema::ThreadSettings*> by_tid;
+  for (const schema::ThreadSettings* one : *task.settings->threads()) {
+    by_tid.emplace(one->tid(), one);
+  }
+  for (ThreadImage& thread : task.threads) {
+    const auto found = by_tid.find(thread.tid);
+    thread.settings = found == by_tid.end() ? nullptr : found->second;
+  }
+}
+
 Result<void> check_core(FileKey file, const schema::CoreEntry* core) {
   if (core == nullptr) {
     return lacks(file, "it is not there");
   }
   if (core->mtype() != schema::March::X86_64) {
-    return fail(Fault::unsupported, model::image_file_name(file), "",
-                "it was made on another architecture");
+    return fail(state::refusal(state::Piece::other_architecture, model::image_file_name(file)));
   }
   if (core->thread_info() == nullptr || core->thread_core() == nullptr) {
     return lacks(file, "it has no registers, or nothing of its thread");
@@ -60,7 +74,7 @@ Result<TaskImage> RestoreImage::read_task(model::ImageReader& reader,
     const FileKey file{Kind::core, tid};
     IMG_ASSIGN(const auto* core, only_record<schema::CoreEntry>(reader, file));
     IMG_TRY(check_core(file, core));
-    task.threads.push_back({tid, core});
+    task.threads.push_back({tid, core, nullptr});
   }
   const FileKey core{Kind::core, process.pid};
   if (task.threads.empty() || task.threads[0].tid != process.pid) {
@@ -70,8 +84,8 @@ Result<TaskImage> RestoreImage::read_task(model::ImageReader& reader,
   const auto* shared = task.threads[0].core->tc();
   if (shared == nullptr || shared->sigactions() == nullptr || shared->timers() == nullptr ||
       shared->rlimits() == nullptr || task.threads[0].own().creds() == nullptr) {
-    return fail(Fault::unsupported, model::image_file_name(core), "",
-                "it was written by a CRIU before 3.1", "restore it with that");
+    return fail(state::refusal(state::Piece::old_criu, model::image_file_name(core), {},
+                               "restore it with that"));
   }
   IMG_ASSIGN(task.mm, only_record<schema::MmEntry>(reader, {Kind::mm, process.pid}));
   IMG_ASSIGN(task.fs, only_record<schema::FsEntry>(reader, {Kind::fs, process.pid}));
@@ -81,6 +95,9 @@ Result<TaskImage> RestoreImage::read_task(model::ImageReader& reader,
   if (task.fs == nullptr) {
     return lacks({Kind::fs, process.pid}, "it is not there");
   }
+  IMG_ASSIGN(task.settings,
+             only_record<schema::TaskSettings>(reader, {Kind::settings, process.pid}));
+  add_settings(task);
   return task;
 }
 

@@ -18,12 +18,14 @@
 #include "schema/mm_generated.h"
 #include "schema/regular_files_generated.h"
 #include "schema/seccomp_generated.h"
+#include "schema/settings_generated.h"
 
 namespace img::plan {
 
 struct ThreadImage {
   std::uint32_t tid = 0;
   const schema::CoreEntry* core = nullptr;
+  const schema::ThreadSettings* settings = nullptr;  // or nothing of it
 
   [[nodiscard]] const schema::ThreadCoreEntry& own() const { return *core->thread_core(); }
 };
@@ -33,7 +35,8 @@ struct TaskImage {
   const model::Process* process = nullptr;
   const schema::MmEntry* mm = nullptr;
   const schema::FsEntry* fs = nullptr;
-  std::vector<ThreadImage> threads;  // the leader first
+  const schema::TaskSettings* settings = nullptr;  // or as live-restore has it
+  std::vector<ThreadImage> threads;                // the leader first
 
   [[nodiscard]] std::uint32_t pid() const { return process->pid; }
   [[nodiscard]] const schema::TaskCoreEntry& shared() const { return *threads[0].core->tc(); }

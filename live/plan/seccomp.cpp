@@ -68,8 +68,8 @@ Result<void> SeccompPlanner::install_common() {
                schema::SeccompMode::disabled;
       });
   if (is_any && !facts_.can_suspend_seccomp) {
-    builder_.refuse(make_error(Fault::denied, "process " + std::to_string(task_.pid()), "seccomp",
-                               "its filters can only be restored with CAP_SYS_ADMIN"));
+    builder_.refuse(state::refusal(state::Piece::seccomp_without_right,
+                                   "process " + std::to_string(task_.pid())));
     return {};
   }
   IMG_ASSIGN(std::vector<std::uint32_t> common, chain_of(task_.threads[0]));

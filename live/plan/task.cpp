@@ -13,6 +13,7 @@
 
 #include "live/arch/x86_64/thread_info.h"
 #include "live/plan/seccomp.h"
+#include "live/plan/settings.h"
 #include "live/plan/timers.h"
 
 namespace img::plan {
@@ -33,6 +34,20 @@ struct KernelSigaction {
 
 std::string process_name(const TaskImage& task) {
   return "process " + std::to_string(task.pid());
+}
+
+// That this CPU lacks a part of what was recorded on another is no damage.
+Result<arch::ThreadInfo> cpu_of(const HostFacts& facts, const ThreadImage& thread) {
+  const std::string name = "task " + std::to_string(thread.tid);
+  const auto mode = thread.core->thread_info()->gpregs()->mode();
+  if (mode && *mode == schema::UserX86RegsMode::COMPAT) {
+    return fail(state::refusal(state::Piece::word_size, name));
+  }
+  auto info = arch::read_thread_info(*thread.core->thread_info(), facts.xsave);
+  if (!info && info.error().fault == Fault::unsupported) {
+    return fail(state::refusal(state::Piece::cpu_component, name, info.error().why));
+  }
+  return info;
 }
 
 void plan_schedule(PlanBuilder& builder, const ThreadImage& thread) {
@@ -67,8 +82,7 @@ void plan_name(PlanBuilder& builder, const TaskImage& task, const ThreadImage& t
 
 Result<void> plan_thread(PlanBuilder& builder, const HostFacts& facts, const TaskImage& task,
                          const ThreadImage& thread) {
-  IMG_ASSIGN(const arch::ThreadInfo info,
-             arch::read_thread_info(*thread.core->thread_info(), facts.xsave));
+  IMG_ASSIGN(const arch::ThreadInfo info, cpu_of(facts, thread));
   const Actor actor{thread.tid};
   const schema::ThreadCoreEntry& own = thread.own();
   builder.call(actor, SYS_set_tid_address, {info.clear_tid_address}, "where its end is told");
@@ -90,7 +104,7 @@ Result<void> plan_thread(PlanBuilder& builder, const HostFacts& facts, const Tas
   plan_tls(builder, thread, info);
   plan_schedule(builder, thread);
   plan_name(builder, task, thread);
-  return {};
+  return plan_thread_settings(builder, facts, thread);
 }
 
 void plan_limits(PlanBuilder& builder, const HostFacts& facts, const TaskImage& task) {
@@ -100,9 +114,8 @@ void plan_limits(PlanBuilder& builder, const HostFacts& facts, const TaskImage& 
   for (std::size_t i = 0; i < std::min<std::size_t>(all.size(), kLimits); ++i) {
     const schema::RlimitEntry& one = *all.Get(static_cast<flatbuffers::uoffset_t>(i));
     if (one.max() > facts.limits[i].most && !may_raise) {
-      builder.refuse(make_error(Fault::denied, process_name(task),
-                                "resource limit " + std::to_string(i),
-                                "its hard limit is above ours, which needs CAP_SYS_RESOURCE"));
+      builder.refuse(state::refusal(state::Piece::limit_above_ours, process_name(task),
+                                    "resource limit " + std::to_string(i)));
       return;
     }
     const Limit limit{one.cur(), one.max()};
@@ -250,6 +263,7 @@ Result<void> plan_process(PlanBuilder& builder, const HostFacts& facts, const Ta
                "who gets its orphans");
   plan_membarrier(builder, task);
   plan_limits(builder, facts, task);
+  plan_task_settings(builder, facts, task);
   if (const auto score = shared.oom_score_adj(); score) {
     builder.step(WriteProc{task.pid(), "oom_score_adj", std::to_string(*score)});
   }
@@ -307,13 +321,14 @@ Result<void> plan_start(PlanBuilder& builder, const HostFacts& facts, const Task
     SetThread step;
     step.pid = task.pid();
     step.tid = thread.tid;
-    IMG_ASSIGN(step.state, arch::read_thread_info(*thread.core->thread_info(), facts.xsave));
+    IMG_ASSIGN(step.state, cpu_of(facts, thread));
     step.state.registers = plan_call(builder, task, thread, step.state.registers);
     step.mask = thread.own().blk_sigset().value_or(task.shared().blk_sigset());
     if (const auto* rseq = thread.own().rseq_entry(); rseq != nullptr) {
       step.rseq = rseq->rseq_abi_pointer();
       step.rseq_cs = rseq->rseq_cs_pointer().value_or(0);
     }
+    add_settings(builder, facts, thread, step);
     last.push_back(std::move(step));
   }
   for (SetThread& step : last) {

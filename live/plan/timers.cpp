@@ -75,9 +75,9 @@ Result<void> plan_timers(PlanBuilder& builder, const HostFacts& facts, const Tas
     if (facts.has_timer_ids) {
       builder.call(actor, SYS_prctl, {kTimerRestoreIds, 1, 0, 0, 0}, "choose numbers of timers");
     } else if (all.back()->it_id() > kMostSkipped) {
-      builder.refuse(make_error(Fault::unsupported, "process " + std::to_string(task.pid()),
-                                "timer " + std::to_string(all.back()->it_id()),
-                                "this kernel cannot make a timer of that number", "Linux 6.15"));
+      builder.refuse(state::refusal(state::Piece::timer_number,
+                                    "process " + std::to_string(task.pid()),
+                                    "timer " + std::to_string(all.back()->it_id()), "Linux 6.15"));
       return {};
     }
     for (const schema::PosixTimerEntry* one : all) {

@@ -9,6 +9,8 @@
 #include <map>
 #include <set>
 
+#include "live/plan/settings.h"
+
 namespace img::plan {
 namespace {
 
@@ -123,16 +125,18 @@ Result<void> TreePlanner::check() {
 // A root that leads no session was part of one outside of the tree: of a terminal's shell.
 Result<void> TreePlanner::check_session(const Process& root) {
   if (root.sid != root.pid && !options_.shell_job) {
-    builder_.refuse(
-        make_error(Fault::conflict, "process " + number(root.pid), "session",
-                   "it belongs to session " + number(root.sid) + ", which is not in the image",
-                   "--shell-job makes it part of this one"));
+    builder_.refuse(state::refusal(state::Piece::session_outside, "process " + number(root.pid),
+                                   "session " + number(root.sid),
+                                   "--shell-job makes it part of this one"));
   }
   return {};
 }
 
 void TreePlanner::make(const Process& process, Actor parent) {
-  MakeTask step{parent, process.pid, 0, false};
+  MakeTask step{parent, process.pid};
+  if (const TaskImage* task = image_.find(process.pid); task != nullptr) {
+    step.exit_signal = exit_signal_of(*task);
+  }
   const Process* recorded = image_.tree().parent(process);
   if (recorded != nullptr && recorded->pid == parent.tid && !process.is_zombie()) {
     const model::TaskIds& ids = process.ids;
@@ -166,7 +170,8 @@ Result<void> TreePlanner::add_helper(Actor helper, Actor parent) {
     return fail(Fault::corrupt, "pstree.img", "session or group " + number(helper.tid),
                 "its number is impossible, or a task's that does not lead it");
   }
-  MakeTask step{parent, helper.tid, 0, true};
+  MakeTask step{parent, helper.tid};
+  step.is_helper = true;
   builder_.step(step);
   births_.helper_born(helper, parent);
   cgroups_.place(helper.tid, parent, 0);

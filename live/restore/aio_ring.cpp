@@ -111,7 +111,7 @@ Result<void> RingMaker::run(model::ImageReader& image) {
   IMG_ASSIGN(ring_, task_.memory->get<std::uint64_t>(at));
   IMG_ASSIGN(const auto made, task_.memory->get<RingHead>(ring_));
   if (make_.events != made.events || make_.head >= made.events || make_.tail >= made.events) {
-    return fail(Fault::unsupported, "task " + std::to_string(task_.id), "asynchronous I/O context",
+    return fail(Fault::conflict, "task " + std::to_string(task_.id), "asynchronous I/O context",
                 "this kernel makes it with " + std::to_string(made.events) + " events, not " +
                     std::to_string(make_.events));
   }

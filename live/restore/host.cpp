@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -22,6 +23,8 @@ constexpr int kTimerRestoreIds = 77;  // PR_TIMER_CREATE_RESTORE_IDS
 constexpr int kTimerRestoreIdsGet = 2;
 constexpr unsigned kSysAdmin = 21;
 constexpr unsigned kMostCapabilities = 64;
+constexpr std::size_t kCpuWords = 128;
+constexpr std::size_t kNodeWords = 16;
 
 plan::Credentials credentials_of(const procfs::Status& status) {
   plan::Credentials out;
@@ -65,6 +68,31 @@ Result<void> read_mappings(const procfs::ProcDir& self, plan::HostFacts& facts) 
   return {};
 }
 
+// All that we could be bound to; what we are bound to is put back.
+std::vector<std::uint64_t> usable_cpus() {
+  std::vector<std::uint64_t> own(kCpuWords);
+  const std::size_t bytes = own.size() * sizeof(std::uint64_t);
+  if (::syscall(SYS_sched_getaffinity, 0, bytes, own.data()) < 0) {
+    return {};
+  }
+  std::vector<std::uint64_t> all(kCpuWords, ~std::uint64_t{0});
+  ::syscall(SYS_sched_setaffinity, 0, bytes, all.data());
+  std::fill(all.begin(), all.end(), 0);
+  ::syscall(SYS_sched_getaffinity, 0, bytes, all.data());
+  ::syscall(SYS_sched_setaffinity, 0, bytes, own.data());
+  return all;
+}
+
+// A kernel without NUMA has none, and nothing can be asked of it.
+std::vector<std::uint64_t> usable_nodes() {
+  std::vector<std::uint64_t> out(kNodeWords);
+  constexpr int kAllowed = 1 << 2;  // MPOL_F_MEMS_ALLOWED
+  if (::syscall(SYS_get_mempolicy, nullptr, out.data(), out.size() * 64, nullptr, kAllowed) < 0) {
+    out.clear();
+  }
+  return out;
+}
+
 }  // namespace
 
 Result<plan::HostFacts> ask_host() {
@@ -87,6 +115,8 @@ Result<plan::HostFacts> ask_host() {
   IMG_TRY(read_mappings(self, facts));
   facts.xsave = arch::XsaveLayout::of_this_cpu();
   facts.has_timer_ids = ::prctl(kTimerRestoreIds, kTimerRestoreIdsGet, 0, 0, 0) >= 0;
+  facts.cpus = usable_cpus();
+  facts.nodes = usable_nodes();
   facts.can_suspend_seccomp = (status.cap_effective >> kSysAdmin & 1) != 0 && status.seccomp == 0;
   return facts;
 }

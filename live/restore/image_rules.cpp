@@ -22,20 +22,21 @@ class Reasons : public check::FindingSink {
     if (is_ignored(ignored_, rule, finding.where.file)) {
       return;
     }
-    found_.push_back(make_error(Fault::corrupt, escaped(place), rule, escaped(finding.text),
-                                "--ignore " + rule));
+    found_.push_back(state::refusal_because(state::Piece::broken_rule,
+                                            make_error(Fault::corrupt, escaped(place), rule,
+                                                       escaped(finding.text), "--ignore " + rule)));
   }
-  [[nodiscard]] std::vector<Error> take() { return std::move(found_); }
+  [[nodiscard]] std::vector<state::Refusal> take() { return std::move(found_); }
 
  private:
   const std::vector<Ignored>& ignored_;
-  std::vector<Error> found_;
+  std::vector<state::Refusal> found_;
 };
 
 }  // namespace
 
-Result<std::vector<Error>> broken_rules(model::ImageReader& image,
-                                        const std::vector<Ignored>& ignored) {
+Result<std::vector<state::Refusal>> broken_rules(model::ImageReader& image,
+                                                 const std::vector<Ignored>& ignored) {
   check::Options options;
   options.most_per_rule = kMostOfARule;
   options.restorer = check::Restorer::stasis;

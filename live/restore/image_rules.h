@@ -12,7 +12,7 @@
 namespace img::restore {
 
 /// Every error that the rules find, but for those that are ignored. Each says --ignore RULE.
-[[nodiscard]] Result<std::vector<Error>> broken_rules(model::ImageReader& image,
-                                                      const std::vector<Ignored>& ignored);
+[[nodiscard]] Result<std::vector<state::Refusal>> broken_rules(model::ImageReader& image,
+                                                               const std::vector<Ignored>& ignored);
 
 }  // namespace img::restore

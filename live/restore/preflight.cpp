@@ -44,24 +44,26 @@ class Preflight {
   void ask(const plan::SocketOrNothing& expected);
   void ask(const plan::CgroupPresent& expected);
   void ask(const plan::Capability& expected);
-  [[nodiscard]] std::vector<Error> take() { return std::move(reasons_); }
+  [[nodiscard]] std::vector<state::Refusal> take() { return std::move(reasons_); }
 
  private:
-  void refuse(const std::string& rule, const std::string& path, std::string what, std::string why,
+  void refuse(const std::string& rule, const std::string& path, std::string why,
               const std::string& also = {});
   void ask_build_id(const plan::FilePresent& expected, int file);
 
   const plan::Credentials& ours_;
   const PreflightOptions& options_;
   CgroupYard yard_;
-  std::vector<Error> reasons_;
+  std::vector<state::Refusal> reasons_;
 };
 
-void Preflight::refuse(const std::string& rule, const std::string& path, std::string what,
-                       std::string why, const std::string& also) {
+void Preflight::refuse(const std::string& rule, const std::string& path, std::string why,
+                       const std::string& also) {
   if (!is_ignored(options_.ignored, rule, path)) {
-    reasons_.push_back(make_error(Fault::conflict, escaped(path), std::move(what), std::move(why),
-                                  also + "--ignore " + rule + ":" + escaped(path)));
+    const std::string hint = also + "--ignore " + rule + ":" + escaped(path);
+    reasons_.push_back(state::refusal_because(
+        state::Piece::file_changed,
+        make_error(Fault::conflict, escaped(path), "changed", std::move(why), hint)));
   }
 }
 
@@ -76,24 +78,28 @@ void Preflight::ask(const plan::FreePid& expected) {
   }
   const bool is_there = ::access(entry.c_str(), F_OK) == 0;
   if (is_there || ::kill(-pid, 0) == 0 || errno == EPERM) {
-    reasons_.push_back(make_error(Fault::conflict, "pid " + std::to_string(pid), "in use",
-                                  is_there ? "by a task" : "as a group or session",
-                                  "unshare -pfm --mount-proc live-restore ..."));
+    reasons_.push_back(
+        state::refusal_because(state::Piece::pid_in_use,
+                               make_error(Fault::conflict, "pid " + std::to_string(pid), "in use",
+                                          is_there ? "by a task" : "as a group or session",
+                                          "unshare -pfm --mount-proc live-restore ...")));
   }
 }
 
 void Preflight::ask(const plan::Capability& expected) {
   const auto has = [&](unsigned number) { return (ours_.effective >> number & 1) != 0; };
   if (!has(expected.number) && !has(expected.or_else)) {
-    reasons_.push_back(make_error(Fault::denied, "capability " + std::to_string(expected.number),
-                                  "missing", expected.why, "run it as root"));
+    reasons_.push_back(state::refusal_because(
+        state::Piece::our_capability,
+        make_error(Fault::denied, "capability " + std::to_string(expected.number), "missing",
+                   expected.why, "run it as root")));
   }
 }
 
 void Preflight::ask_build_id(const plan::FilePresent& expected, int file) {
   const std::vector<std::byte> here = gnu_build_id(file);
   if (!here.empty() && !is_build_id(here, expected.build_id)) {
-    refuse("REG-6", expected.path, "changed", "its build id is another one");
+    refuse("REG-6", expected.path, "its build id is another one");
   }
 }
 
@@ -102,20 +108,20 @@ void Preflight::ask(const plan::FilePresent& expected) {
   struct stat found {};
   if (::lstat(path.c_str(), &found) < 0 ||
       (S_ISLNK(found.st_mode) && !S_ISLNK(expected.mode) && ::stat(path.c_str(), &found) < 0)) {
-    const int why = errno;
-    reasons_.push_back(sys_error(why, escaped(expected.path), "open"));
-    reasons_.back().hint = expected.hint;
+    Error error = sys_error(errno, escaped(expected.path), "open");
+    error.hint = expected.hint;
+    reasons_.push_back(state::refusal_because(state::Piece::file_missing, std::move(error)));
     return;
   }
   if (expected.mode != 0 && found.st_mode != expected.mode) {
-    refuse("REG-5", expected.path, "changed", "its type or permissions are others");
+    refuse("REG-5", expected.path, "its type or permissions are others");
   }
   if (!S_ISREG(found.st_mode)) {
     return;
   }
   const auto size = static_cast<std::uint64_t>(found.st_size);
   if (expected.has_size && size != expected.size) {
-    refuse("REG-4", expected.path, "changed",
+    refuse("REG-4", expected.path,
            "it has " + std::to_string(size) + " bytes, not " + std::to_string(expected.size),
            size > expected.size ? "--truncate " + escaped(expected.path) + " or " : "");
   }
@@ -129,7 +135,8 @@ void Preflight::ask(const plan::FilePresent& expected) {
 
 void Preflight::ask(const plan::CgroupPresent& expected) {
   if (auto usable = yard_.check(expected); !usable) {
-    reasons_.push_back(std::move(usable).error());
+    reasons_.push_back(
+        state::refusal_because(state::Piece::cgroup_missing, std::move(usable).error()));
   }
 }
 
@@ -144,9 +151,8 @@ void Preflight::ask(const plan::SocketOrNothing& expected) {
   const bool fits = path.size() < sizeof address.sun_path;
   path.copy(address.sun_path, sizeof address.sun_path - 1);
   if (!S_ISSOCK(found.st_mode)) {
-    reasons_.push_back(make_error(Fault::conflict, escaped(expected.path), "taken",
-                                  "a socket of the image is to be bound there, and this is none",
-                                  "move it away"));
+    reasons_.push_back(state::refusal(state::Piece::socket_name_taken, escaped(expected.path), {},
+                                      "move it away"));
     return;
   }
   bool is_used = false;
@@ -156,9 +162,8 @@ void Preflight::ask(const plan::SocketOrNothing& expected) {
                                             sizeof address) == 0);
   }
   if (is_used) {
-    reasons_.push_back(make_error(Fault::conflict, escaped(expected.path), "in use",
-                                  "a socket of the image is to be bound there",
-                                  "end who listens there"));
+    reasons_.push_back(state::refusal(state::Piece::socket_name_in_use, escaped(expected.path), {},
+                                      "end who listens there"));
   }
 }
 
@@ -182,8 +187,8 @@ bool is_ignored(const std::vector<Ignored>& ignored, const std::string& rule,
   });
 }
 
-std::vector<Error> preflight(const plan::Plan& plan, const plan::Credentials& ours,
-                             const PreflightOptions& options) {
+std::vector<state::Refusal> preflight(const plan::Plan& plan, const plan::Credentials& ours,
+                                      const PreflightOptions& options) {
   Preflight preflight(plan, ours, options);
   for (const plan::Expectation& expected : plan.expectations) {
     std::visit([&](const auto& one) { preflight.ask(one); }, expected);

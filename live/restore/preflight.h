@@ -28,7 +28,8 @@ struct PreflightOptions {
 };
 
 /// Every reason not to start.
-[[nodiscard]] std::vector<Error> preflight(const plan::Plan& plan, const plan::Credentials& ours,
-                                           const PreflightOptions& options);
+[[nodiscard]] std::vector<state::Refusal> preflight(const plan::Plan& plan,
+                                                    const plan::Credentials& ours,
+                                                    const PreflightOptions& options);
 
 }  // namespace img::restore

@@ -13,7 +13,7 @@ namespace img::restore {
 
 namespace {
 
-void add(std::vector<Error>& to, std::vector<Error> from) {
+void add(std::vector<state::Refusal>& to, std::vector<state::Refusal> from) {
   std::move(from.begin(), from.end(), std::back_inserter(to));
 }
 
@@ -31,7 +31,7 @@ Result<plan::Plan> plan_it(model::ImageReader& image, const RestoreOptions& opti
 }  // namespace
 
 Result<Prepared> prepare(model::ImageReader& image, const RestoreOptions& options) {
-  IMG_ASSIGN(std::vector<Error> broken, broken_rules(image, options.ignored));
+  IMG_ASSIGN(std::vector<state::Refusal> broken, broken_rules(image, options.ignored));
   Prepared out;
   if (auto plan = plan_it(image, options); plan) {
     out.plan = std::move(*plan);

@@ -118,7 +118,7 @@ Result<void> Runner::step(const plan::MakeTask& make) {
     return options_.root_made ? options_.root_made(root_) : Result<void>();
   }
   IMG_ASSIGN(MadeTask * parent, tasks_.find(make.parent.tid));
-  IMG_ASSIGN(const pid_t pid, clone_in(*parent, make.flags, make.pid, SIGCHLD));
+  IMG_ASSIGN(const pid_t pid, clone_in(*parent, make.flags, make.pid, make.exit_signal));
   MadeTask task{make.pid, pid, pid, trace::Tracee::adopt(pid), nullptr, true};
   IMG_ASSIGN(trace::RemoteMemory memory, trace::RemoteMemory::open(pid));
   task.memory = std::make_shared<trace::RemoteMemory>(std::move(memory));

@@ -65,6 +65,7 @@ class Runner {
   [[nodiscard]] Result<void> step(const plan::EndHelper& helper);
   [[nodiscard]] Result<void> step(const plan::ForgetChildren& forget);
   [[nodiscard]] Result<void> step(const plan::BeginCall& begin);
+  [[nodiscard]] Result<void> step(const plan::UseTiles& use);
   [[nodiscard]] Result<void> step(const plan::SetThread& thread);
   [[nodiscard]] Result<void> step(const plan::LetGo& go);
 

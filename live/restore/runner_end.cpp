@@ -12,6 +12,7 @@
 #include <cerrno>
 #include <chrono>
 
+#include "live/arch/x86_64/tiles.h"
 #include "live/procfs/proc_dir.h"
 #include "live/restore/runner.h"
 #include "live/restore/task_error.h"
@@ -23,6 +24,7 @@ constexpr std::chrono::seconds kStopTime{10};
 constexpr useconds_t kPause = 100;
 constexpr std::uint64_t kRseqSection = 8;  // offset of rseq_cs in struct rseq
 constexpr std::uint64_t kNameBytes = 16;
+constexpr std::uint64_t kTilesAt = trace::Workbench::kCodeBytes / 2;  // behind the stub
 
 // Whether the task has gone to sleep in its call, or its call is over.
 bool is_asleep(MadeTask& task, trace::Deadline deadline) {
@@ -137,6 +139,17 @@ Result<void> Runner::step(const plan::BeginCall& begin) {
   return {};
 }
 
+Result<void> Runner::step(const plan::UseTiles& use) {
+  IMG_ASSIGN(MadeTask * task, tasks_.find(use.tid));
+  const std::uint64_t at = plan_.workbench + kTilesAt;
+  IMG_TRY(task->memory->overwrite(at, arch::tile_code()));
+  IMG_ASSIGN(arch::Registers registers, task->tracee.registers());
+  registers = arch::start_single(registers, plan_.workbench, SYS_getpid, {});
+  registers.ip = at;  // and ends with that call
+  IMG_TRY(task->tracee.set_signal_mask(~std::uint64_t{0}));
+  return task->tracee.run_one_call(registers, trace::Clock::now() + kStopTime);
+}
+
 Result<void> Runner::step(const plan::SetThread& thread) {
   IMG_ASSIGN(MadeTask * task, tasks_.find(thread.tid));
   const arch::Registers registers =
@@ -154,6 +167,10 @@ Result<void> Runner::step(const plan::SetThread& thread) {
   if (thread.rseq_cs != 0) {
     IMG_TRY(task->memory->overwrite(thread.rseq + kRseqSection,
                                     std::as_bytes(std::span(&thread.rseq_cs, 1))));
+  }
+  if (thread.dispatch) {
+    IMG_TRY(task->tracee.set_user_dispatch({thread.dispatch->mode, thread.dispatch->selector,
+                                            thread.dispatch->offset, thread.dispatch->bytes}));
   }
   IMG_TRY(task->tracee.set_xstate(thread.state.xstate));
   IMG_TRY(task->tracee.set_signal_mask(thread.mask));

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "live/state/state.h"
 
+#include <algorithm>
 #include <array>
 
 #include "libimg/base/assert.h"
@@ -28,11 +29,22 @@ const Row& row(Piece piece) {
   return kTable[static_cast<std::size_t>(piece)];
 }
 
-Error refusal(Piece piece, std::string thing, std::string detail, std::string hint) {
+Refusal refusal(Piece piece, std::string thing, std::string detail, std::string hint) {
   const Row& found = row(piece);
-  IMG_ASSERT(found.fate == Fate::refused);
-  return make_error(Fault::unsupported, std::move(thing), std::move(detail),
-                    std::string(found.text), std::move(hint));
+  return refusal_because(piece, make_error(Fault::unsupported, std::move(thing), std::move(detail),
+                                           std::string(found.text), std::move(hint)));
+}
+
+Refusal refusal_because(Piece piece, Error cause) {
+  IMG_ASSERT(row(piece).fate == Fate::refused);
+  return {piece, std::move(cause)};
+}
+
+std::optional<Refusal> as_refusal(const Error& error) {
+  const auto found = std::find_if(kTable.begin(), kTable.end(), [&](const Row& one) {
+    return one.fate == Fate::refused && one.text == error.why;
+  });
+  return found == kTable.end() ? std::nullopt : std::optional(refusal_because(found->piece, error));
 }
 
 }  // namespace img::state

@@ -4,9 +4,11 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "libimg/base/result.h"
 
@@ -35,8 +37,25 @@ struct Row {
 [[nodiscard]] std::span<const Row> table();
 [[nodiscard]] const Row& row(Piece piece);
 
+/// A reason not to dump or not to restore. Whatever collects such reasons takes nothing else, and
+/// there is none without a row of the table.
+class Refusal : public Error {
+ public:
+  [[nodiscard]] Piece piece() const { return piece_; }
+
+ private:
+  friend Refusal refusal(Piece piece, std::string thing, std::string detail, std::string hint);
+  friend Refusal refusal_because(Piece piece, Error cause);
+  Refusal(Piece piece, Error said) : Error(std::move(said)), piece_(piece) {}
+  Piece piece_;
+};
+
 /// `thing: detail: sentence (hint)`, with Fault::unsupported. `piece` must be a refused one.
-[[nodiscard]] Error refusal(Piece piece, std::string thing, std::string detail = {},
-                            std::string hint = {});
+[[nodiscard]] Refusal refusal(Piece piece, std::string thing, std::string detail = {},
+                              std::string hint = {});
+/// What `cause` says, where that is more than the sentence of its row.
+[[nodiscard]] Refusal refusal_because(Piece piece, Error cause);
+/// A refusal that came as an error, because nothing could go on without: by its sentence.
+[[nodiscard]] std::optional<Refusal> as_refusal(const Error& error);
 
 }  // namespace img::state

@@ -11,6 +11,7 @@
 
 #include "live/arch/x86_64/stub.h"
 #include "live/procfs/lists.h"
+#include "live/state/state.h"
 
 namespace img::trace {
 namespace {
@@ -51,16 +52,23 @@ std::optional<CallSite> site_at(std::uint64_t address, Bytes there,
   return CallSite{address, is_scratch(maps, slot) ? slot.scratch : 0};
 }
 
+// As the kernel asks it of the address behind each system call instruction.
+bool lets_through(const UserDispatch& dispatch, std::uint64_t stub) {
+  const std::uint64_t end = stub + arch::slot_offset();
+  return dispatch.mode == 0 ||
+         (stub - dispatch.offset < dispatch.bytes && end - dispatch.offset < dispatch.bytes);
+}
+
 // A program may have unmapped its vdso. The linker fills up the last page of code with zeros, and
 // nothing goes there.
 Result<CallSite> find_behind_code(const procfs::ProcDir& process,
                                   const std::vector<procfs::Mapping>& maps,
-                                  const RemoteMemory& memory) {
+                                  const RemoteMemory& memory, const UserDispatch& dispatch) {
   const std::uint64_t room = round_up(arch::stub_bytes().size(), 16);
   std::vector<std::byte> tail(room);
   for (const procfs::Mapping& one : maps) {
     if (!one.executable || !one.readable || one.writable || one.shared ||
-        !one.path.starts_with('/')) {
+        !one.path.starts_with('/') || !lets_through(dispatch, one.end - room)) {
       continue;
     }
     IMG_TRY(memory.read(one.end - room, tail));
@@ -68,14 +76,29 @@ Result<CallSite> find_behind_code(const procfs::ProcDir& process,
       return *site;
     }
   }
-  return fail(Fault::unsupported, process.name(), "",
-              "it has no vdso, and no room behind its code, so no call can be made in it");
+  return fail(state::refusal(
+      dispatch.mode == 0 ? state::Piece::no_call_site : state::Piece::dispatched_calls,
+      process.name()));
+}
+
+// Nothing, if it has no room there.
+Result<std::optional<CallSite>> find_in_vdso(const procfs::Mapping& mapping,
+                                             const std::vector<procfs::Mapping>& maps,
+                                             const RemoteMemory& memory) {
+  std::vector<std::byte> vdso(mapping.bytes());
+  IMG_TRY(memory.read(mapping.start, vdso));
+  IMG_ASSIGN(const std::uint64_t unused, unused_from(vdso));
+  const Bytes stub = arch::stub_bytes();
+  if (unused > vdso.size() || vdso.size() - unused < stub.size()) {
+    return std::optional<CallSite>();
+  }
+  return site_at(mapping.start + unused, Bytes(vdso).subspan(unused, stub.size()), maps);
 }
 
 }  // namespace
 
 Result<std::uint64_t> unused_from(Bytes vdso) {
-  const auto no_elf = [] { return fail(Fault::unsupported, "vdso", "", "it is not an ELF file"); };
+  const auto no_elf = [] { return fail(Fault::corrupt, "vdso", "", "it is not an ELF file"); };
   if (vdso.size() < sizeof(Elf64_Ehdr) || std::memcmp(vdso.data(), ELFMAG, SELFMAG) != 0 ||
       vdso[EI_CLASS] != std::byte{ELFCLASS64}) {
     return no_elf();
@@ -102,23 +125,20 @@ Result<std::uint64_t> unused_from(Bytes vdso) {
 }
 
 Result<CallSite> CallSite::find(const procfs::ProcDir& process, const RemoteMemory& memory) {
+  return find_allowed(process, memory, {});
+}
+
+Result<CallSite> CallSite::find_allowed(const procfs::ProcDir& process, const RemoteMemory& memory,
+                                        const UserDispatch& dispatch) {
   IMG_ASSIGN(const auto maps, process.maps());
   const procfs::Mapping* mapping = find_vdso(maps);
-  if (mapping == nullptr) {
-    return find_behind_code(process, maps, memory);
+  if (mapping != nullptr && lets_through(dispatch, mapping->end - arch::stub_bytes().size())) {
+    IMG_ASSIGN(const std::optional<CallSite> found, find_in_vdso(*mapping, maps, memory));
+    if (found) {
+      return *found;
+    }
   }
-  std::vector<std::byte> vdso(mapping->bytes());
-  IMG_TRY(memory.read(mapping->start, vdso));
-  IMG_ASSIGN(const std::uint64_t unused, unused_from(vdso));
-  const Bytes stub = arch::stub_bytes();
-  if (unused > vdso.size() || vdso.size() - unused < stub.size()) {
-    return fail(Fault::unsupported, process.name(), "",
-                "its vdso has no room, so no call can be made in it");
-  }
-  const auto site =
-      site_at(mapping->start + unused, Bytes(vdso).subspan(unused, stub.size()), maps);
-  return site ? Result<CallSite>(*site)
-              : fail(Fault::conflict, process.name(), "", "the end of its vdso is in use");
+  return find_behind_code(process, maps, memory, dispatch);
 }
 
 int announcing_signal(const procfs::Status& status) {

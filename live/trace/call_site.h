@@ -11,6 +11,7 @@
 #include "live/procfs/proc_dir.h"
 #include "live/procfs/status.h"
 #include "live/trace/remote_memory.h"
+#include "live/trace/tracee.h"
 
 namespace img::trace {
 
@@ -26,9 +27,14 @@ struct CallSite {
   /// One site serves all threads of a process, one after the other.
   [[nodiscard]] static Result<CallSite> find(const procfs::ProcDir& process,
                                              const RemoteMemory& memory);
+  /// One from which calls are made and not dispatched to the program; behind its own code where
+  /// the vdso is none.
+  [[nodiscard]] static Result<CallSite> find_allowed(const procfs::ProcDir& process,
+                                                     const RemoteMemory& memory,
+                                                     const UserDispatch& dispatch);
 };
 
-/// The offset in `vdso` from which on nothing is used, a multiple of 16; Fault::unsupported if the
+/// The offset in `vdso` from which on nothing is used, a multiple of 16; Fault::corrupt if the
 /// bytes are not an ELF file.
 [[nodiscard]] Result<std::uint64_t> unused_from(Bytes vdso);
 

@@ -110,7 +110,7 @@ class Freezer {
     if (!stat || stat->is_dead() || (parent != 0 && stat->ppid != parent)) {
       return false;
     }
-    std::vector<Error> reasons = refusals_of(*dir);
+    std::vector<state::Refusal> reasons = refusals_of(*dir);
     if (!reasons.empty()) {
       return fail(std::move(reasons.front()));
     }
@@ -174,7 +174,7 @@ class Freezer {
       IMG_TRY(finish_process(process));
       pids.push_back(process.pid());
     }
-    std::vector<Error> shared = shared_address_spaces(std::move(pids));
+    std::vector<state::Refusal> shared = shared_address_spaces(std::move(pids));
     if (!shared.empty()) {
       return fail(std::move(shared.front()));
     }

@@ -11,7 +11,6 @@
 
 #include "libimg/base/text.h"
 #include "live/procfs/lists.h"
-#include "live/state/state.h"
 
 namespace img::trace {
 namespace {
@@ -33,7 +32,7 @@ class Review {
   Review(const procfs::ProcDir& process, const procfs::Stat& stat)
       : process_(process), stat_(stat) {}
 
-  std::vector<Error> run() {
+  std::vector<state::Refusal> run() {
     if (stat_.is_kernel_thread()) {
       against(state::Piece::kernel_thread);
       return std::move(found_);
@@ -108,19 +107,19 @@ class Review {
 
   const procfs::ProcDir& process_;
   const procfs::Stat& stat_;
-  std::vector<Error> found_;
+  std::vector<state::Refusal> found_;
   bool uses_io_uring_ = false;
 };
 
 }  // namespace
 
-std::vector<Error> refusals_of(const procfs::ProcDir& process) {
+std::vector<state::Refusal> refusals_of(const procfs::ProcDir& process) {
   const auto stat = process.stat();
-  return stat ? Review(process, *stat).run() : std::vector<Error>();
+  return stat ? Review(process, *stat).run() : std::vector<state::Refusal>();
 }
 
-std::vector<Error> refusals_in_tree(pid_t root, std::size_t most) {
-  std::vector<Error> found;
+std::vector<state::Refusal> refusals_in_tree(pid_t root, std::size_t most) {
+  std::vector<state::Refusal> found;
   std::vector<pid_t> todo = {root};
   std::set<pid_t> seen = {root};
   while (!todo.empty() && found.size() < most) {
@@ -128,12 +127,9 @@ std::vector<Error> refusals_in_tree(pid_t root, std::size_t most) {
     todo.pop_back();
     const auto process = procfs::ProcDir::open(pid);
     if (!process) {
-      if (pid == root) {
-        found.push_back(process.error());
-      }
       continue;
     }
-    for (Error& one : refusals_of(*process)) {
+    for (state::Refusal& one : refusals_of(*process)) {
       found.push_back(std::move(one));
     }
     if (const auto children = process->children()) {
@@ -152,11 +148,11 @@ Result<bool> share_memory(pid_t one, pid_t other) {
   return order == 0;
 }
 
-std::vector<Error> shared_address_spaces(std::vector<pid_t> pids) {
+std::vector<state::Refusal> shared_address_spaces(std::vector<pid_t> pids) {
   // kcmp orders what it compares, so equal ones are neighbours when sorted.
   std::sort(pids.begin(), pids.end(),
             [](pid_t one, pid_t other) { return compare_memory(one, other) == 1; });
-  std::vector<Error> found;
+  std::vector<state::Refusal> found;
   for (std::size_t i = 1; i < pids.size(); ++i) {
     const auto shared = share_memory(pids[i - 1], pids[i]);
     if (shared && *shared) {

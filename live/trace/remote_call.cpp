@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "libimg/base/units.h"
+#include "live/procfs/maps.h"
 #include "live/trace/rseq.h"
 
 namespace img::trace {
@@ -32,20 +33,14 @@ bool is_in_stub(const CallSite& site, const arch::Registers& registers) {
   return registers.ip - site.stub < arch::stub_bytes().size();
 }
 
-// Calls of the stub would come back as SIGSYS. Switching that off is nothing that a task would undo
-// by itself if we were killed.
-Result<void> check_dispatch(const Tracee& tracee, const RemoteMemory& memory) {
-  IMG_ASSIGN(const UserDispatch dispatch, tracee.user_dispatch());
+// The byte that lets calls through while it is 0, where the stub can switch it: 0 if there is none.
+Result<std::uint64_t> selector_of(const UserDispatch& dispatch, const procfs::ProcDir& process) {
   if (dispatch.mode == 0 || dispatch.selector == 0) {
-    return {};
+    return 0;
   }
-  IMG_ASSIGN(const auto selector, memory.get<std::uint8_t>(dispatch.selector));
-  if (selector == 0) {  // SYSCALL_DISPATCH_FILTER_ALLOW
-    return {};
-  }
-  return fail(Fault::unsupported, "task " + std::to_string(tracee.tid()), "call",
-              "it is in code whose system calls it intercepts itself (syscall user dispatch)",
-              "try again");
+  IMG_ASSIGN(const auto maps, process.maps());
+  const procfs::Mapping* mapping = procfs::find_mapping(maps, dispatch.selector);
+  return mapping != nullptr && mapping->writable ? dispatch.selector : 0;
 }
 
 // A tracer that was killed a moment ago: its program is still on its way out. It is let run until
@@ -67,14 +62,19 @@ Result<void> leave_stub(Tracee& tracee, const CallSite& site) {
 
 Result<RemoteCall> RemoteCall::begin(Tracee& tracee, const procfs::ProcDir& process,
                                      const RemoteMemory& memory) {
-  IMG_ASSIGN(const CallSite site, CallSite::find(process, memory));
+  IMG_ASSIGN(const UserDispatch dispatch, tracee.user_dispatch());
+  IMG_ASSIGN(const std::uint64_t selector, selector_of(dispatch, process));
+  IMG_ASSIGN(const CallSite site, selector != 0
+                                      ? CallSite::find(process, memory)
+                                      : CallSite::find_allowed(process, memory, dispatch));
   IMG_TRY(leave_stub(tracee, site));
-  IMG_TRY(check_dispatch(tracee, memory));
   RemoteCall out(tracee, memory, site);
+  out.slot_.selector = selector;
   if (auto installed = out.install(process); !installed) {
     out.tracee_ = nullptr;  // nothing was changed yet
     return fail(std::move(installed).error());
   }
+  IMG_TRY(out.let_calls_through());
   return out;
 }
 
@@ -127,12 +127,17 @@ Result<void> RemoteCall::install(const procfs::ProcDir& process) {
   IMG_ASSIGN(const auto thread, procfs::ProcDir::open_thread(memory_->pid(), tracee_->tid()));
   IMG_ASSIGN(const procfs::Status status, thread.status());
   if (status.ns_tgid.empty() || status.ns_pid.empty()) {
-    return fail(Fault::unsupported, process.name(), "status", "the kernel does not say NSpid");
+    return fail(Fault::io, process.name(), "status", "the kernel does not say NSpid");
   }
   IMG_ASSIGN(stopped_, tracee_->registers());
   IMG_ASSIGN(const std::uint64_t mask, tracee_->signal_mask());
   IMG_ASSIGN(stopped_.ip, rseq_resume(*tracee_, *memory_, stopped_.ip));
+  const std::uint64_t selector = slot_.selector;
   slot_ = arch::make_slot(arch::in_user_space(stopped_), mask);
+  if (selector != 0) {
+    IMG_ASSIGN(slot_.selector_value, memory_->get<std::uint8_t>(selector));
+    slot_.selector = slot_.selector_value != 0 ? selector : 0;
+  }
   slot_.process = static_cast<std::uint32_t>(status.ns_tgid.back());
   slot_.thread = static_cast<std::uint32_t>(status.ns_pid.back());
   slot_.signal = static_cast<std::uint32_t>(announcing_signal(status));
@@ -141,6 +146,29 @@ Result<void> RemoteCall::install(const procfs::ProcDir& process) {
   std::vector<std::byte> stub(arch::stub_bytes().begin(), arch::stub_bytes().end());
   store_at(stub.data() + arch::slot_offset(), slot_);
   return memory_->overwrite(site_.stub, stub);
+}
+
+// Calls that the program has dispatched to itself would come back to it from the stub, too. In
+// whatever order we are killed: where the selector is not the program's, the task is on its way out
+// of the stub, which makes no call any more, and gives it back.
+Result<void> RemoteCall::let_calls_through() {
+  if (slot_.selector == 0) {
+    return {};
+  }
+  IMG_TRY(tracee_->set_registers(arch::start_leaving(stopped_, site_.stub)));
+  return write_selector(0);
+}
+
+Result<void> RemoteCall::dispatch_calls_again() {
+  if (slot_.selector == 0) {
+    return {};
+  }
+  IMG_TRY(tracee_->set_registers(arch::start_leaving(stopped_, site_.stub)));
+  return write_selector(slot_.selector_value);
+}
+
+Result<void> RemoteCall::write_selector(std::uint8_t value) {
+  return memory_->overwrite(slot_.selector, std::as_bytes(std::span(&value, 1)));
 }
 
 Result<void> RemoteCall::write_slot() {
@@ -232,6 +260,7 @@ Result<void> RemoteCall::put_back() {
   }
   // The mask first: until the registers are its own again, the task would still leave by the stub.
   IMG_TRY(tracee_->set_signal_mask(slot_.mask));
+  IMG_TRY(dispatch_calls_again());
   IMG_TRY(tracee_->set_registers(stopped_));
   return memory_->overwrite(site_.stub, std::vector<std::byte>(arch::stub_bytes().size()));
 }

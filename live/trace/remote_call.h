@@ -77,6 +77,9 @@ class RemoteCall {
   RemoteCall(Tracee& tracee, const RemoteMemory& memory, const CallSite& site)
       : tracee_(&tracee), memory_(&memory), site_(site) {}
   [[nodiscard]] Result<void> install(const procfs::ProcDir& process);
+  [[nodiscard]] Result<void> let_calls_through();
+  [[nodiscard]] Result<void> dispatch_calls_again();
+  [[nodiscard]] Result<void> write_selector(std::uint8_t value);
   [[nodiscard]] Result<void> write_slot();
   [[nodiscard]] Result<void> map_scratch();
   [[nodiscard]] Result<arch::Registers> run_from(const arch::Registers& start);

@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "live/procfs/proc_dir.h"
+#include "live/state/state.h"
 
 namespace img::trace {
 namespace {
@@ -17,6 +18,8 @@ namespace {
 constexpr std::size_t kCompatRegisterBytes = 68;   // what a 32-bit task has
 constexpr std::size_t kMaxXstateBytes = 64 << 10;  // with AMX it is 11,008
 constexpr int kGetUserDispatch = 0x4211;           // PTRACE_GET_SYSCALL_USER_DISPATCH_CONFIG
+constexpr int kSetUserDispatch = 0x4210;           // PTRACE_SET_SYSCALL_USER_DISPATCH_CONFIG
+constexpr std::uint64_t kDispatchInside = 2;       // PR_SYS_DISPATCH_INCLUSIVE_ON
 constexpr int kGetThreadArea = 25;                 // PTRACE_GET_THREAD_AREA
 constexpr std::size_t kSiginfosAtOnce = 32;
 constexpr std::chrono::milliseconds kReleaseTime{100};
@@ -203,7 +206,7 @@ Result<arch::Registers> Tracee::registers() const {
   iovec area{&out, sizeof out};
   IMG_TRY(request(PTRACE_GETREGSET, "GETREGSET", NT_PRSTATUS, &area));
   if (area.iov_len == kCompatRegisterBytes) {
-    return fail(Fault::unsupported, "task " + std::to_string(tid_), "", "it is a 32-bit task");
+    return fail(state::refusal(state::Piece::word_size, "task " + std::to_string(tid_)));
   }
   return out;
 }
@@ -292,6 +295,17 @@ Result<UserDispatch> Tracee::user_dispatch() const {
                                            : fail(error("GET_SYSCALL_USER_DISPATCH_CONFIG", errno));
   }
   return out;
+}
+
+Result<void> Tracee::set_user_dispatch(const UserDispatch& dispatch) {
+  UserDispatch wanted = dispatch;
+  if (wanted.offset != 0 && wanted.offset + wanted.bytes <= wanted.offset) {
+    // The kernel tells the outside of a range as a range, and takes only the range itself.
+    wanted.mode = kDispatchInside;
+    wanted.offset += wanted.bytes;
+    wanted.bytes = 0 - wanted.bytes;
+  }
+  return request(kSetUserDispatch, "SET_SYSCALL_USER_DISPATCH_CONFIG", sizeof wanted, &wanted);
 }
 
 Result<std::uint64_t> Tracee::event_message() const {

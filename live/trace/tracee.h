@@ -36,7 +36,8 @@ struct RseqState {
 };
 
 /// Syscall user dispatch (prctl): calls from outside the allowed range are made into SIGSYS while
-/// the byte at `selector` says so.
+/// the byte at `selector`, if there is one, says so. A range that wraps round zero is the outside
+/// of one.
 struct UserDispatch {
   std::uint64_t mode = 0;  // 0: off
   std::uint64_t selector = 0;
@@ -100,6 +101,7 @@ class Tracee {
   [[nodiscard]] Result<RseqState> rseq() const;
   /// Off, where the kernel cannot say (before 6.4).
   [[nodiscard]] Result<UserDispatch> user_dispatch() const;
+  [[nodiscard]] Result<void> set_user_dispatch(const UserDispatch& dispatch);
   /// The newest filter is 0; nothing past the oldest. Needs CAP_SYS_ADMIN, and no filter of ours.
   [[nodiscard]] Result<std::optional<SeccompProgram>> seccomp_program(std::uint64_t index) const;
   [[nodiscard]] Result<std::uint64_t> event_message() const;

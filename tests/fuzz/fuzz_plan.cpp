@@ -218,7 +218,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     fuzz::must_be_one_line(plan.error().line());
     return 0;
   }
-  for (const Error& reason : plan->refusals) {
+  for (const state::Refusal& reason : plan->refusals) {
     fuzz::must_be_one_line(reason.line());
   }
   std::ostringstream text;

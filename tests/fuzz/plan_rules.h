@@ -152,6 +152,7 @@ class PlanRules {
   }
   void look(const plan::ForgetChildren& one) { acts(one.actor.tid); }
   void look(const plan::BeginCall& one) { acts(one.tid); }
+  void look(const plan::UseTiles& one) { acts(one.tid); }
   void look(const plan::SetThread& one) { acts(one.tid); }
   void look(const plan::LetGo& one) {
     for (const plan::LetGo::Process& process : one.processes) {

@@ -11,6 +11,7 @@ extern const std::byte img_stub_begin[];
 extern const std::byte img_stub_single[];
 extern const std::byte img_stub_batch[];
 extern const std::byte img_stub_announced[];
+extern const std::byte img_stub_leaving[];
 extern const std::byte img_stub_slot[];
 extern const std::byte img_stub_end[];
 }
@@ -24,9 +25,9 @@ asm(R"(
   .pushsection .rodata.img_stub, "a", @progbits
   .balign 8
   .globl img_stub_begin, img_stub_single, img_stub_batch, img_stub_announced
-  .globl img_stub_slot, img_stub_end
+  .globl img_stub_leaving, img_stub_slot, img_stub_end
   .hidden img_stub_begin, img_stub_single, img_stub_batch, img_stub_announced
-  .hidden img_stub_slot, img_stub_end
+  .hidden img_stub_leaving, img_stub_slot, img_stub_end
 img_stub_begin:
 img_stub_single:
   syscall
@@ -80,6 +81,13 @@ img_stub_announced:
   xor %edx, %edx
   mov $8, %r10d
   syscall
+img_stub_leaving:
+  mov img_stub_selector(%rip), %rax
+  test %rax, %rax
+  jz 6f
+  mov img_stub_flags+2(%rip), %cl
+  mov %cl, (%rax)
+6:
   mov img_stub_flags(%rip), %ax
   add $0x7f, %al
   sahf
@@ -109,13 +117,16 @@ img_stub_flags:
 img_stub_ids:
   .skip 12
   .skip 16
+img_stub_selector:
+  .skip 8
 img_stub_end:
   .popsection
 )");
 
 static_assert(offsetof(StubSlot, di) == 112 && offsetof(StubSlot, ip) == 120);
 static_assert(offsetof(StubSlot, mask) == 128 && offsetof(StubSlot, overflow) == 136);
-static_assert(offsetof(StubSlot, process) == 140 && sizeof(StubSlot) == 168);
+static_assert(offsetof(StubSlot, selector_value) == 138 && offsetof(StubSlot, process) == 140);
+static_assert(offsetof(StubSlot, selector) == 168 && sizeof(StubSlot) == 176);
 
 constexpr std::uint64_t kOverflowFlag = 1U << 11;
 
@@ -143,6 +154,9 @@ std::size_t batch_entry() {
 }
 std::size_t announced_at() {
   return static_cast<std::size_t>(img_stub_announced - img_stub_begin);
+}
+std::size_t leaving_at() {
+  return static_cast<std::size_t>(img_stub_leaving - img_stub_begin);
 }
 
 StubSlot make_slot(const Registers& resume, std::uint64_t mask) {
@@ -189,6 +203,10 @@ Registers start_batch(const Registers& from, std::uint64_t stub, std::uint64_t r
   out.r12 = records;
   out.bp = records + count * sizeof(CallRecord);
   return out;
+}
+
+Registers start_leaving(const Registers& from, std::uint64_t stub) {
+  return entered(from, stub + leaving_at());
 }
 
 }  // namespace img::arch

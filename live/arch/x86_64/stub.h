@@ -47,13 +47,17 @@ struct StubSlot {
   std::uint64_t mask;
   std::uint8_t overflow;   // OF
   std::uint8_t low_flags;  // SF, ZF, AF, PF, CF as sahf wants them
-  std::uint16_t unused = 0;
+  std::uint8_t selector_value = 0;
+  std::uint8_t unused = 0;
   std::uint32_t process = 0;  // as the task itself numbers processes
   std::uint32_t thread = 0;
   std::uint32_t signal = 0;
   // Not for the code: what a tracer has mapped in the process and, killed, has left there.
   std::uint64_t scratch = 0;
   std::uint64_t scratch_bytes = 0;
+  // The byte that says whether the program's calls are dispatched to it, which is given its value
+  // back on the way out; 0: none.
+  std::uint64_t selector = 0;
 };
 
 /// The slot that brings back `resume` (see in_user_space) and `mask`.
@@ -66,6 +70,8 @@ struct StubSlot {
 [[nodiscard]] std::size_t single_entry();
 [[nodiscard]] std::size_t batch_entry();
 [[nodiscard]] std::size_t announced_at();
+/// Where it makes no more calls and only goes back to the program.
+[[nodiscard]] std::size_t leaving_at();
 
 /// `from` with what it takes to make one call; its result is in bx when the end is announced.
 [[nodiscard]] Registers start_single(const Registers& from, std::uint64_t stub,
@@ -74,5 +80,7 @@ struct StubSlot {
 /// `from` with what it takes to run `count` records at `records`.
 [[nodiscard]] Registers start_batch(const Registers& from, std::uint64_t stub,
                                     std::uint64_t records, std::uint64_t count);
+/// `from` with what it takes to do nothing but go back to the program.
+[[nodiscard]] Registers start_leaving(const Registers& from, std::uint64_t stub);
 
 }  // namespace img::arch

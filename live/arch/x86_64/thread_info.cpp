@@ -85,7 +85,7 @@ Offset<UserX86XsaveEntry> write_xsave(FlatBufferBuilder& builder, const Xstate& 
   const auto hi16_zmm = write_component<std::uint64_t>(builder, from, kHi16Zmm);
   const auto pkru = write_component<std::uint32_t>(builder, from, kPkru);
   schema::UserX86XsaveEntryBuilder out(builder);
-  out.add_xstate_bv(from.in_use());
+  out.add_xstate_bv(from.in_use() & known_components());
   out.add_ymmh_space(ymmh);
   out.add_bndreg_state(bndregs);
   out.add_bndcsr_state(bndcsr);
@@ -207,14 +207,33 @@ Result<std::vector<std::byte>> read_fpu(const UserX86FpregsEntry& from, const Xs
 
 }  // namespace
 
-Result<Offset<schema::ThreadInfoX86>> write_thread_info(FlatBufferBuilder& builder,
-                                                        const Registers& registers,
-                                                        const Xstate& xstate,
-                                                        std::uint64_t clear_tid_address,
-                                                        const std::array<TlsSlot, kTlsSlots>& tls) {
-  if ((xstate.in_use() & ~known_components()) != 0) {
-    return fail(Fault::unsupported, "xstate", "", "an image has no place for AMX tiles in use");
+std::vector<XstatePart> parts_without_place(const Xstate& xstate) {
+  std::vector<XstatePart> out;
+  for (const XsaveComponent& one : xstate.layout().components()) {
+    const Bytes bytes = xstate.component(one.number);
+    if (!bytes.empty() && (bit(one.number) & known_components()) == 0) {
+      out.push_back({one.number, {bytes.begin(), bytes.end()}});
+    }
   }
+  return out;
+}
+
+bool put_part(unsigned number, Bytes bytes, const XsaveLayout& layout,
+              std::vector<std::byte>& xstate) {
+  const XsaveComponent* to = layout.find(number);
+  if (to == nullptr || to->bytes != bytes.size() || (bit(number) & known_components()) != 0) {
+    return false;
+  }
+  std::copy(bytes.begin(), bytes.end(), xstate.begin() + to->offset);
+  const auto in_use = load<std::uint64_t>(&xstate[kLegacyBytes]);
+  store_at(&xstate[kLegacyBytes], in_use | bit(number));
+  return true;
+}
+
+Offset<schema::ThreadInfoX86> write_thread_info(FlatBufferBuilder& builder,
+                                                const Registers& registers, const Xstate& xstate,
+                                                std::uint64_t clear_tid_address,
+                                                const std::array<TlsSlot, kTlsSlots>& tls) {
   const auto gpregs = write_registers(builder, registers);
   const auto fpregs = write_fpu(builder, xstate);
   std::vector<Offset<schema::UserDescT>> slots;

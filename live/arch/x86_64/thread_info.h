@@ -33,9 +33,18 @@ struct ThreadInfo {
   std::array<TlsSlot, kTlsSlots> tls{};
 };
 
-/// `builder` forces defaults. Fault::unsupported if a component is in use that an image has no
-/// place for (AMX).
-[[nodiscard]] Result<flatbuffers::Offset<schema::ThreadInfoX86>> write_thread_info(
+/// A component in use that no core has a place for: AMX tiles.
+struct XstatePart {
+  unsigned number = 0;
+  std::vector<std::byte> bytes;
+};
+[[nodiscard]] std::vector<XstatePart> parts_without_place(const Xstate& xstate);
+/// Into the xstate of a ThreadInfo; false if this CPU does not have it, or has it in another size.
+[[nodiscard]] bool put_part(unsigned number, Bytes bytes, const XsaveLayout& layout,
+                            std::vector<std::byte>& xstate);
+
+/// `builder` forces defaults. Without the parts that a core has no place for.
+[[nodiscard]] flatbuffers::Offset<schema::ThreadInfoX86> write_thread_info(
     flatbuffers::FlatBufferBuilder& builder, const Registers& registers, const Xstate& xstate,
     std::uint64_t clear_tid_address, const std::array<TlsSlot, kTlsSlots>& tls);
 

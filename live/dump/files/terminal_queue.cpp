@@ -2,11 +2,18 @@
 #include "live/dump/files/terminal_queue.h"
 
 #include <fcntl.h>
+#include <signal.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
 #include <termios.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <array>
 #include <cerrno>
+#include <new>
+#include <utility>
 
 namespace img::dump {
 namespace {
@@ -120,7 +127,9 @@ std::size_t waiting_in(int terminal) {
                                                                : 0;
 }
 
-Result<PtyQueues> look_at_queues(int master, int slave) {
+namespace {
+
+Result<PtyQueues> take_and_put_back(int master, int slave) {
   PtyQueues out;
   // With its own flags: the program's may let a read wait for more.
   const std::string path = "/proc/self/fd/" + std::to_string(slave);
@@ -135,6 +144,66 @@ Result<PtyQueues> look_at_queues(int master, int slave) {
   IMG_TRY(put_back(own.get(), master, out.of_master, false));
   IMG_TRY(put_back(master, own.get(), out.of_slave, plain.has_lines()));
   return out;
+}
+
+/// What the keeper has found, in memory that we share with it.
+struct Found {
+  bool is_done = false;
+  Fault fault = Fault::io;
+  int sys_errno = 0;
+  std::size_t master_bytes = 0;
+  std::size_t slave_bytes = 0;
+  std::array<std::byte, kQueueBytes> master;
+  std::array<std::byte, kQueueBytes> slave;
+};
+
+// In a session of its own: what ends us and our group does not end it.
+[[noreturn]] void keep(int master, int slave, Found& found) {
+  ::setsid();
+  sigset_t all;
+  ::sigfillset(&all);
+  ::sigprocmask(SIG_BLOCK, &all, nullptr);
+  const Result<PtyQueues> queues = take_and_put_back(master, slave);
+  if (!queues) {
+    found.fault = queues.error().fault;
+    found.sys_errno = queues.error().sys_errno;
+    ::_exit(1);
+  }
+  found.master_bytes = queues->of_master.size();
+  found.slave_bytes = queues->of_slave.size();
+  std::copy(queues->of_master.begin(), queues->of_master.end(), found.master.begin());
+  std::copy(queues->of_slave.begin(), queues->of_slave.end(), found.slave.begin());
+  found.is_done = true;
+  ::_exit(0);
+}
+
+}  // namespace
+
+Result<PtyQueues> look_at_queues(int master, int slave) {
+  void* const shared =
+      ::mmap(nullptr, sizeof(Found), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  if (shared == MAP_FAILED) {
+    return fail(sys_error(errno, kThing, "map memory for its queue"));
+  }
+  auto& found = *new (shared) Found;
+  const auto unmapped = [&](Result<PtyQueues> out) {
+    ::munmap(shared, sizeof(Found));
+    return out;
+  };
+  const pid_t keeper = ::fork();
+  if (keeper == 0) {
+    keep(master, slave, found);
+  }
+  if (keeper < 0 || ::waitpid(keeper, nullptr, 0) < 0) {
+    return unmapped(fail(sys_error(errno, kThing, "look at its queue in a process of its own")));
+  }
+  if (!found.is_done) {
+    return unmapped(fail(sys_error(found.sys_errno, kThing, "look at its queue")));
+  }
+  PtyQueues out;
+  out.of_master.assign(found.master.begin(), found.master.begin() + found.master_bytes);
+  out.of_slave.assign(found.slave.begin(), found.slave.begin() + found.slave_bytes);
+  return unmapped(std::move(out));
 }
 
 }  // namespace img::dump

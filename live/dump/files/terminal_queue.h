@@ -15,7 +15,8 @@ struct PtyQueues {
   std::vector<std::byte> of_slave;
 };
 
-/// `master` and `slave`: copies of both ends.
+/// `master` and `slave`: copies of both ends. A child does it, and comes to its end even if we are
+/// killed meanwhile.
 [[nodiscard]] Result<PtyQueues> look_at_queues(int master, int slave);
 /// Bytes that wait to be read; 0 also where it does not say.
 [[nodiscard]] std::size_t waiting_in(int terminal);

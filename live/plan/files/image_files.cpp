@@ -123,7 +123,7 @@ Result<void> ImageFiles::open_all(PlanBuilder& builder) {
     for (const model::Descriptor& descriptor : table) {
       const Result<Slot> slot = context_.slot_of(descriptor.id, descriptor.type);
       if (!slot) {
-        builder.refuse(slot.error());
+        builder.refuse(state::refusal_because(state::Piece::file_in_image, slot.error()));
       }
     }
   }
@@ -131,7 +131,7 @@ Result<void> ImageFiles::open_all(PlanBuilder& builder) {
   context_.remaps_->opened(context_);
   for (const auto& [type, kind] : kinds) {
     if (const Result<void> opened = kind->opened(context_); !opened) {
-      builder.refuse(opened.error());
+      builder.refuse(state::refusal_because(state::Piece::file_in_image, opened.error()));
     }
   }
   return {};
@@ -143,7 +143,7 @@ Result<void> ImageFiles::open_for_mappings() {
   IMG_ASSIGN(const std::vector<model::FileKey> files, context_.reader.files());
   const auto refuse_failed = [this](const Result<Slot>& slot) {
     if (!slot) {
-      context_.builder->refuse(slot.error());
+      context_.builder->refuse(state::refusal_because(state::Piece::file_in_image, slot.error()));
     }
   };
   for (const model::FileKey& file : files) {

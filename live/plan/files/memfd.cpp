@@ -45,7 +45,7 @@ class Memfds final : public KindPlanner {
           inodes_.emplace(static_cast<std::uint32_t>(entry.inode_id()), std::move(inode));
         });
     if (!read) {
-      context.builder->refuse(read.error());
+      context.builder->refuse(state::refusal_because(state::Piece::file_in_image, read.error()));
     }
   }
 

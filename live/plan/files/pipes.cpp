@@ -170,7 +170,7 @@ class Fifos final : public KindPlanner {
 PipeContents contents_of(FileContext& context, model::Kind kind) {
   PipeContents contents;
   if (const Result<void> read = contents.read(context.reader, kind); !read) {
-    context.builder->refuse(read.error());
+    context.builder->refuse(state::refusal_because(state::Piece::file_in_image, read.error()));
   }
   return contents;
 }

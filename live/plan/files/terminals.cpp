@@ -38,7 +38,7 @@ class Terminals final : public KindPlanner {
           });
     }
     if (!read) {
-      context.builder->refuse(read.error());
+      context.builder->refuse(state::refusal_because(state::Piece::file_in_image, read.error()));
     }
   }
 
@@ -174,9 +174,9 @@ class Terminals final : public KindPlanner {
       case TtyType::SERIAL: return context.open_node(node, entry.flags());
       default: break;
     }
-    return fail(Fault::unsupported, "terminal " + std::to_string(terminal.id),
-                "is of a kind that cannot be opened again",
-                "tty-info.img says type " + std::to_string(static_cast<int>(terminal.type)));
+    return fail(state::refusal(state::Piece::terminal_type,
+                               "terminal " + std::to_string(terminal.id),
+                               "type " + std::to_string(static_cast<int>(terminal.type))));
   }
 
   Result<Slot> open_pty(FileContext& context, const Terminal& terminal, const TtyFileEntry& entry) {

@@ -32,7 +32,7 @@ class UnixSockets final : public KindPlanner {
       }
     }
     if (const Result<void> read = queues_.read(context.reader); !read) {
-      context.builder->refuse(read.error());
+      context.builder->refuse(state::refusal_because(state::Piece::file_in_image, read.error()));
     }
   }
 

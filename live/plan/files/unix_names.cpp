@@ -136,7 +136,7 @@ void UnixNames::bind_deleted(FileContext& context, Slot slot, const UnixSkEntry&
 Result<void> UnixNames::connect(FileContext& context, Slot slot, const UnixSkEntry& to) {
   const Bytes name = name_of(to);
   if (name.empty()) {
-    return fail(Fault::unsupported, label(to), "has no name", "others cannot be connected to it");
+    return fail(Fault::corrupt, label(to), "has no name", "others cannot be connected to it");
   }
   PlanBuilder& builder = *context.builder;
   const std::string what = "connect to " + label(to);

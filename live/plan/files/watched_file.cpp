@@ -32,9 +32,9 @@ Result<Slot> open_watched(FileContext& context, const WatchedFile& watched,
   const std::uint32_t device = watched.device;
   const auto mount = context.mounts().find(device);
   if (mount == context.mounts().end()) {
-    return fail(Fault::unsupported, who, "cannot be made again",
-                "no file system of device " + std::to_string(device >> 20) + ":" +
-                    std::to_string(device & 0xfffff) + ", which holds the file, is mounted here");
+    return fail(state::refusal(
+        state::Piece::watched_not_mounted, who,
+        "device " + std::to_string(device >> 20) + ":" + std::to_string(device & 0xfffff)));
   }
   const std::size_t words = handle.handle() == nullptr ? 0 : handle.handle()->size();
   if (handle.bytes() > kLongestHandle || handle.bytes() > words * 8) {

@@ -54,8 +54,7 @@ class Written {
     const auto state = Xstate::take(area(in_use), kLayout);
     EXPECT_TRUE(state.has_value());
     const auto root = write_thread_info(builder_, from, *state, 0x7000, slots());
-    EXPECT_TRUE(root.has_value());
-    builder_.Finish(*root);
+    builder_.Finish(root);
     flatbuffers::Verifier verifier(builder_.GetBufferPointer(), builder_.GetSize());
     EXPECT_TRUE(verifier.VerifyBuffer<schema::ThreadInfoX86>(nullptr));
   }
@@ -100,14 +99,29 @@ TEST(ThreadInfo, AnotherCpuMayLackAComponent) {
   EXPECT_THAT(read.error().line(), HasSubstr("opmask"));
 }
 
-TEST(ThreadInfo, TilesInUseAreRefused) {
+// A core has no place for them, and says nothing of them: they go another way.
+TEST(ThreadInfo, TilesInUseAreKeptBesideIt) {
   const XsaveLayout amx = XsaveLayout::from_leaves({{0xd, 17, 64, 2752, 2, 0}}, 0x20003);
   std::vector<std::byte> bytes(amx.bytes_for(amx.mask()));
   store_at(&bytes[kLegacyBytes], std::uint64_t{0x20003});
+  bytes[2752] = std::byte{7};
+  const Xstate state = *Xstate::take(bytes, amx);
   flatbuffers::FlatBufferBuilder builder;
-  const auto root = write_thread_info(builder, registers(), *Xstate::take(bytes, amx), 0, slots());
-  ASSERT_FALSE(root.has_value());
-  EXPECT_THAT(root.error().line(), HasSubstr("AMX"));
+  builder.ForceDefaults(true);
+  builder.Finish(write_thread_info(builder, registers(), state, 0, slots()));
+  const auto& record = *flatbuffers::GetRoot<schema::ThreadInfoX86>(builder.GetBufferPointer());
+  EXPECT_EQ(record.fpregs()->xsave()->xstate_bv(), 3U);
+  const std::vector<XstatePart> parts = parts_without_place(state);
+  ASSERT_EQ(parts.size(), 1U);
+  EXPECT_EQ(parts[0].number, unsigned{kTileConfig});
+  auto read = read_thread_info(record, amx);
+  ASSERT_TRUE(read.has_value()) << read.error().line();
+  ASSERT_TRUE(put_part(parts[0].number, parts[0].bytes, amx, read->xstate));
+  EXPECT_EQ(read->xstate[2752], std::byte{7});
+  EXPECT_EQ(load<std::uint64_t>(&read->xstate[kLegacyBytes]), 0x20003U);
+  EXPECT_FALSE(put_part(kTileConfig, Bytes(parts[0].bytes).first(8), amx, read->xstate));
+  EXPECT_FALSE(put_part(kTileData, parts[0].bytes, amx, read->xstate));
+  EXPECT_FALSE(put_part(kSse, parts[0].bytes, amx, read->xstate));
 }
 
 TEST(ThreadInfo, SegmentsOfNoTaskAreRefused) {

@@ -141,4 +141,17 @@ std::string Cycle::turn() {
   return why.empty() ? goes_on() : why;
 }
 
+std::string told_by_dump(const char* victim, std::initializer_list<const char*> parts) {
+  return in_own_namespace([&]() -> std::string {
+    Cycle cycle(victim);
+    const std::string said = cycle.dump() + cycle.said();
+    for (const char* part : parts) {
+      if (said.find(part) == said.npos) {
+        return "no `" + std::string(part) + "` in: " + said;
+      }
+    }
+    return {};
+  });
+}
+
 }  // namespace img::live_test

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <functional>
+#include <initializer_list>
 #include <string>
 #include <vector>
 
@@ -40,5 +41,9 @@ class Cycle {
   VictimProcess victim_;
   std::string said_;
 };
+
+/// Empty if a dump of `victim`, done or refused, says each of `parts`; else what it said.
+[[nodiscard]] std::string told_by_dump(const char* victim,
+                                       std::initializer_list<const char*> parts);
 
 }  // namespace img::live_test

@@ -122,7 +122,7 @@ const schema::FileEntry* Collected::by_id(std::uint32_t id) const {
 
 bool Collected::refuses(state::Piece piece) const {
   const std::string_view text = state::row(piece).text;
-  for (const Error& one : remarks_.refusals()) {
+  for (const state::Refusal& one : remarks_.refusals()) {
     if (one.why == text) {
       return true;
     }
@@ -144,7 +144,7 @@ const schema::FileEntry& file(const Collected& collected, int number, schema::Fd
   const auto* entry = collected.file(number);
   if (entry == nullptr || entry->type() != type) {
     ADD_FAILURE() << "descriptor " << number << ": " << collected.failure();
-    for (const Error& one : collected.refusals()) {
+    for (const state::Refusal& one : collected.refusals()) {
       ADD_FAILURE() << one.line();
     }
     std::abort();

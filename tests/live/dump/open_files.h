@@ -59,7 +59,7 @@ class Collected {
   [[nodiscard]] const schema::FileEntry* file(int number, std::size_t index = 0) const;
   [[nodiscard]] const schema::FileEntry* by_id(std::uint32_t id) const;
 
-  [[nodiscard]] const std::vector<Error>& refusals() const { return remarks_.refusals(); }
+  [[nodiscard]] const std::vector<state::Refusal>& refusals() const { return remarks_.refusals(); }
   [[nodiscard]] bool refuses(state::Piece piece) const;
   [[nodiscard]] bool loses(state::Piece piece) const;
   [[nodiscard]] const dump::SharedMemory& shared_memory() const { return shared_memory_; }

@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: MIT
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <signal.h>
 #include <sys/ioctl.h>
+#include <sys/wait.h>
 #include <termios.h>
 #include <unistd.h>
 
 #include <cstdlib>
 
+#include "live/dump/files/terminal_queue.h"
 #include "schema/tty_generated.h"
 #include "tests/live/dump/open_files.h"
 
@@ -135,6 +138,35 @@ TEST(OpenFiles, PtyQueue) {
               unsigned{ICANON | ECHO | ISIG})
         << "and its settings too";
   }
+}
+
+std::string text_of(const std::vector<std::byte>& bytes) {
+  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
+}
+
+TEST(OpenFiles, PtyQueueSurvivesAKill) {
+  const int master = ::open("/dev/ptmx", O_RDWR | O_NOCTTY | O_CLOEXEC);
+  const int slave = open_slave(master, O_NOCTTY | O_CLOEXEC);
+  ASSERT_EQ(::write(master, "one\ntwo\nthr", 11), 11);
+  ::usleep(50'000);
+  for (int i = 0; i < 40; ++i) {
+    const pid_t dumper = ::fork();
+    if (dumper == 0) {
+      for (;;) {
+        static_cast<void>(dump::look_at_queues(master, slave));
+      }
+    }
+    ::usleep(static_cast<useconds_t>(500 + i * 331 % 9000));
+    ::kill(dumper, SIGKILL);
+    ::waitpid(dumper, nullptr, 0);
+    ::usleep(60'000);  // whoever was at it comes to an end
+    const auto queues = dump::look_at_queues(master, slave);
+    ASSERT_TRUE(queues.has_value()) << queues.error().line();
+    ASSERT_EQ(text_of(queues->of_slave), "one\ntwo\nthr") << "after kill " << i;
+    ASSERT_EQ(text_of(queues->of_master), "one\r\ntwo\r\nthr") << "after kill " << i;
+  }
+  ::close(slave);
+  ::close(master);
 }
 
 TEST(OpenFiles, LosesTerminalInput) {

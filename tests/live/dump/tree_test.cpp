@@ -12,8 +12,10 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cstdio>
 #include <map>
+#include <thread>
 
 #include "live/dump/mapping_rules.h"
 #include "live/dump/preflight.h"
@@ -70,7 +72,7 @@ class Dumped : public model::RecordSink {
  private:
   DumpOptions options_;
   std::map<model::FileKey, std::vector<std::vector<std::byte>>> files_;
-  std::vector<Error> refusals_;
+  std::vector<state::Refusal> refusals_;
   std::string failure_;
   std::uint64_t pages_ = 0;
 };
@@ -230,7 +232,7 @@ TEST(DumpLosses, FlagsOfMappings) {
 
 std::vector<Error> against(pid_t pid, const std::string& store, bool shell_job) {
   auto out = reasons_against({pid, store, "", shell_job});
-  return out ? *out : std::vector<Error>{out.error()};
+  return out ? std::vector<Error>(out->begin(), out->end()) : std::vector<Error>{out.error()};
 }
 
 TEST(DumpRefusals, ShellJob) {
@@ -250,6 +252,26 @@ TEST(DumpRefusals, UsesStore) {
   const std::vector<Error> reasons = against(child.pid(), folder.path(), true);
   ASSERT_EQ(reasons.size(), 1U);
   EXPECT_EQ(reasons[0].why, state::row(Piece::uses_store).text);
+}
+
+TEST(DumpRefusals, ThreadOfAnother) {
+  std::atomic<pid_t> tid{0};
+  std::atomic<bool> is_over{false};
+  std::thread other([&] {
+    tid = ::gettid();
+    while (!is_over) {
+      ::usleep(1000);
+    }
+  });
+  while (tid == 0) {
+    ::usleep(1000);
+  }
+  const std::vector<Error> reasons = against(tid, "nowhere", true);
+  is_over = true;
+  other.join();
+  ASSERT_EQ(reasons.size(), 1U);
+  EXPECT_EQ(reasons[0].why, state::row(Piece::thread_of_another).text);
+  EXPECT_EQ(reasons[0].hint, "-t " + std::to_string(::getpid()));
 }
 
 TEST(DumpRefusals, KernelThreadsAndThisProgram) {

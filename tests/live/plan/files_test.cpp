@@ -6,28 +6,39 @@
 #include <sys/syscall.h>
 
 #include <filesystem>
+#include <functional>
 #include <set>
 #include <sstream>
 
 #include "libimg/criu/directory_reader.h"
 #include "live/plan/files/image_files.h"
 #include "live/plan/print.h"
+#include "schema/tty_generated.h"
+#include "tests/fixtures/edited_image.h"
 
 namespace img::plan {
 namespace {
 
+using fixtures::EditedImage;
 using testing::HasSubstr;
 using testing::Not;
 
-Plan plan_of(const std::string& dump, FileOptions options = {}) {
-  Result<std::unique_ptr<criu::DirectoryReader>> reader =
+using Edit = std::function<void(EditedImage&)>;
+
+Plan plan_of(const std::string& dump, FileOptions options = {}, const Edit& edit = {}) {
+  Result<std::unique_ptr<criu::DirectoryReader>> opened =
       criu::DirectoryReader::open(std::string(STASIS_FIXTURES) + "/dumps/" + dump);
-  EXPECT_TRUE(reader) << dump;
-  Result<std::unique_ptr<ImageFiles>> files = ImageFiles::read(**reader, std::move(options));
+  EXPECT_TRUE(opened) << dump;
+  EditedImage image(**opened);
+  if (edit) {
+    edit(image);
+  }
+  model::ImageReader* const reader = &image;
+  Result<std::unique_ptr<ImageFiles>> files = ImageFiles::read(*reader, std::move(options));
   EXPECT_TRUE(files) << dump;
   PlanBuilder builder(static_cast<std::uint32_t>((*files)->highest_descriptor() + 1));
   EXPECT_TRUE((*files)->open_all(builder));
-  const Result<std::vector<model::FileKey>> keys = (*reader)->files();
+  const Result<std::vector<model::FileKey>> keys = reader->files();
   EXPECT_TRUE(keys) << dump;
   for (const model::FileKey& key : *keys) {
     if (key.kind == model::Kind::fdinfo) {
@@ -43,7 +54,7 @@ Plan plan_of(const std::string& dump, FileOptions options = {}) {
 std::string planned(const std::string& dump) {
   const Plan plan = plan_of(dump);
   std::ostringstream out;
-  for (const Error& refusal : plan.refusals) {
+  for (const state::Refusal& refusal : plan.refusals) {
     out << "refused: " << refusal.thing << ": " << refusal.what << '\n';
   }
   print(out, plan);
@@ -93,6 +104,30 @@ TEST(ImageFiles, TheRestorerLetsGoOfEverything) {
   for (const std::string& dump : all_dumps()) {
     EXPECT_TRUE(left_open(plan_of(dump)).empty()) << dump;
   }
+}
+
+bool refuses(const Plan& plan, state::Piece piece) {
+  return std::any_of(plan.refusals.begin(), plan.refusals.end(),
+                     [&](const state::Refusal& one) { return one.piece() == piece; });
+}
+
+TEST(ImageFiles, WhatIsMissingIsRefused) {
+  EXPECT_FALSE(refuses(plan_of("fds"), state::Piece::file_in_image));
+  const Plan plan = plan_of("fds", {}, [](EditedImage& image) { image.hide(model::Kind::memfd); });
+  EXPECT_TRUE(refuses(plan, state::Piece::file_in_image));
+}
+
+TEST(ImageFiles, WhatIsNotHereIsRefused) {
+  // Nothing is said to be mounted here.
+  EXPECT_TRUE(refuses(plan_of("fds"), state::Piece::watched_not_mounted));
+  EXPECT_FALSE(refuses(plan_of("pty"), state::Piece::terminal_type));
+  const Plan plan = plan_of("pty", {}, [](EditedImage& image) {
+    image.edit(model::Kind::tty_info, [](flatbuffers::Table& entry) {
+      entry.SetField<std::int32_t>(schema::TtyInfoEntry::VT_TYPE,
+                                   static_cast<std::int32_t>(schema::TtyType::EXT_TTY), 0);
+    });
+  });
+  EXPECT_TRUE(refuses(plan, state::Piece::terminal_type));
 }
 
 TEST(ImageFiles, ATableIsExactlyWhatWasRecorded) {

@@ -102,7 +102,7 @@ std::string planned(const std::string& dump, ChangedImage::Change change) {
   }
   std::ostringstream out;
   print(out, *plan);
-  for (const Error& refusal : plan->refusals) {
+  for (const state::Refusal& refusal : plan->refusals) {
     out << "refused: " << refusal.line() << '\n';
   }
   return out.str();

@@ -5,7 +5,7 @@ ask() { redis-cli -s "$PWD/socket" "$@" 2> /dev/null; }
 answers() { [ "$(ask ping)" = PONG ]; }
 
 start() {
-  setsid redis-server --port 6379 --unixsocket "$PWD/socket" --save '' --dir "$PWD" \
+  setsid ${wrapper:-} redis-server --port 6379 --unixsocket "$PWD/socket" --save '' --dir "$PWD" \
     --enable-debug-command local > log 2>&1 < /dev/null &
   root=$!
   until_true answers || fail "redis-server does not answer: $(cat log)"
@@ -17,7 +17,8 @@ work() {
   digest=$(ask debug digest)
   size=$(ask dbsize)
 }
-verify() {
+verify() { is_right; }
+is_right() {
   [ "$(ask debug digest)" = "$digest" ] && [ "$(ask dbsize)" = "$size" ] &&
     [ "$(ask incr counter)" = "$(($(cat counter) + 1))" ] &&
     [ "$(redis-cli -p 6379 getrange key:99999 0 10)" = value:99999 ]

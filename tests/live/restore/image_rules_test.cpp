@@ -15,7 +15,8 @@ namespace fs = std::filesystem;
 using testing::HasSubstr;
 using testing::IsEmpty;
 
-std::vector<Error> broken(const std::string& place, const std::vector<Ignored>& ignored = {}) {
+std::vector<state::Refusal> broken(const std::string& place,
+                                   const std::vector<Ignored>& ignored = {}) {
   const auto image = criu::DirectoryReader::open(place);
   EXPECT_TRUE(image.has_value());
   auto found = broken_rules(**image, ignored);
@@ -36,7 +37,7 @@ TEST(ImageRules, ABrokenOneIsAReasonThatCanBeIgnored) {
   ASSERT_NE(::mkdtemp(folder.data()), nullptr);
   fs::copy(STASIS_FIXTURES "/dumps/tree", folder, fs::copy_options::recursive);
   ASSERT_TRUE(fs::remove(fs::path(folder) / "core-27213.img"));
-  const std::vector<Error> found = broken(folder);
+  const std::vector<state::Refusal> found = broken(folder);
   ASSERT_EQ(found.size(), 1U);
   EXPECT_THAT(found[0].line(), HasSubstr("core-27213.img"));
   EXPECT_THAT(found[0].line(), HasSubstr("live-restore refuses it"));

@@ -8,6 +8,7 @@
 #include <sys/syscall.h>
 
 #include <algorithm>
+#include <functional>
 #include <map>
 #include <set>
 #include <sstream>
@@ -20,10 +21,15 @@
 #include "live/plan/ranges.h"
 #include "live/plan/restore_image.h"
 #include "live/plan/vma.h"
+#include "schema/core_generated.h"
+#include "schema/settings_generated.h"
+#include "schema/timers_generated.h"
+#include "tests/fixtures/edited_image.h"
 
 namespace img::plan {
 namespace {
 
+using fixtures::EditedImage;
 using testing::Contains;
 using testing::HasSubstr;
 using testing::IsEmpty;
@@ -58,17 +64,22 @@ struct Planned {
 };
 
 Result<Planned> plan_of(const std::string& dump, const HostFacts& facts = some_machine(),
-                        const PlanOptions& options = {}) {
+                        const PlanOptions& options = {},
+                        const std::function<void(EditedImage&)>& edit = {}) {
   Planned out;
   IMG_ASSIGN(out.image, criu::DirectoryReader::open(STASIS_FIXTURES "/dumps/" + dump));
-  IMG_ASSIGN(const auto files, ImageFiles::read(*out.image, {}));
-  IMG_ASSIGN(out.plan, make_plan(*out.image, facts, options, *files));
+  EditedImage edited(*out.image);
+  if (edit) {
+    edit(edited);
+  }
+  IMG_ASSIGN(const auto files, ImageFiles::read(edited, {}));
+  IMG_ASSIGN(out.plan, make_plan(edited, facts, options, *files));
   return out;
 }
 
-std::vector<std::string> lines_of(const std::vector<Error>& errors) {
+std::vector<std::string> lines_of(const std::vector<state::Refusal>& errors) {
   std::vector<std::string> out;
-  for (const Error& error : errors) {
+  for (const state::Refusal& error : errors) {
     out.push_back(error.line());
   }
   return out;
@@ -345,7 +356,8 @@ TEST(MakePlan, AllReasonsAreToldAtOnce) {
   const std::vector<std::string> reasons = lines_of(planned->plan.refusals);
   EXPECT_THAT(reasons, Contains(HasSubstr("vdso")));
   EXPECT_THAT(reasons, Contains(HasSubstr("capability")));
-  EXPECT_THAT(reasons, Contains(HasSubstr("CAP_SYS_RESOURCE")));
+  EXPECT_THAT(reasons, Contains(HasSubstr("hard limit is above ours")));
+  EXPECT_THAT(reasons, Contains(HasSubstr("may have open")));
 }
 
 TEST(MakePlan, ACpuThatLacksAComponentIsRefused) {
@@ -355,6 +367,172 @@ TEST(MakePlan, ACpuThatLacksAComponentIsRefused) {
   const std::string told =
       planned ? testing::PrintToString(lines_of(planned->plan.refusals)) : planned.error().line();
   EXPECT_THAT(told, HasSubstr("this CPU does not have"));
+}
+
+bool refuses(const Result<Planned>& planned, state::Piece piece) {
+  EXPECT_TRUE(planned.has_value()) << planned.error().line();
+  return planned && std::any_of(planned->plan.refusals.begin(), planned->plan.refusals.end(),
+                                [&](const auto& one) { return one.piece() == piece; });
+}
+
+TEST(MakePlan, PartsOfAnotherCpu) {
+  HostFacts facts = some_machine();
+  facts.xsave = arch::XsaveLayout::from_leaves({}, 3);
+  EXPECT_TRUE(refuses(plan_of("single", facts), state::Piece::cpu_component));
+}
+
+TEST(MakePlan, OurNoNewPrivs) {
+  HostFacts facts = some_machine();
+  facts.credentials.no_new_privs = true;
+  EXPECT_TRUE(refuses(plan_of("single", facts), state::Piece::no_new_privs_of_ours));
+}
+
+TEST(MakePlan, OtherArchitectures) {
+  EXPECT_TRUE(refuses(plan_of("single", some_machine(), {},
+                              [](EditedImage& image) {
+                                image.edit(model::Kind::core, [](flatbuffers::Table& core) {
+                                  core.SetField<std::int32_t>(
+                                      schema::CoreEntry::VT_MTYPE,
+                                      static_cast<std::int32_t>(schema::March::AARCH64), 0);
+                                });
+                              }),
+                      state::Piece::other_architecture));
+}
+
+TEST(MakePlan, DumpsOfAnOldCriu) {
+  EXPECT_TRUE(refuses(plan_of("single", some_machine(), {},
+                              [](EditedImage& image) {
+                                image.edit(model::Kind::core, [](flatbuffers::Table& core) {
+                                  auto* task = core.GetPointer<flatbuffers::Table*>(
+                                      schema::CoreEntry::VT_TC);
+                                  // As if the entry had no list of dispositions: its place in the
+                                  // table is 0.
+                                  auto* places = const_cast<std::uint8_t*>(task->GetVTable());
+                                  flatbuffers::WriteScalar<flatbuffers::voffset_t>(
+                                      places + schema::TaskCoreEntry::VT_SIGACTIONS, 0);
+                                });
+                              }),
+                      state::Piece::old_criu));
+}
+
+TEST(MakePlan, TimersOfHighNumbers) {
+  HostFacts facts = some_machine();
+  facts.has_timer_ids = false;
+  EXPECT_FALSE(refuses(plan_of("single", facts), state::Piece::timer_number));
+  const auto planned = plan_of("single", facts, {}, [](EditedImage& image) {
+    image.edit(model::Kind::core, [](flatbuffers::Table& core) {
+      auto* task = core.GetPointer<flatbuffers::Table*>(schema::CoreEntry::VT_TC);
+      auto* timers = task->GetPointer<flatbuffers::Table*>(schema::TaskCoreEntry::VT_TIMERS);
+      auto* all =
+          timers->GetPointer<flatbuffers::Vector<flatbuffers::Offset<schema::PosixTimerEntry>>*>(
+              schema::TaskTimersEntry::VT_POSIX);
+      auto* first = const_cast<schema::PosixTimerEntry*>(all->Get(0));
+      reinterpret_cast<flatbuffers::Table*>(first)->SetField<std::uint32_t>(
+          schema::PosixTimerEntry::VT_IT_ID, 1U << 20, 0);
+    });
+  });
+  EXPECT_TRUE(refuses(planned, state::Piece::timer_number));
+}
+
+TEST(MakePlan, SeccompWithoutTheRight) {
+  HostFacts facts = some_machine();
+  facts.can_suspend_seccomp = false;
+  const auto planned = plan_of("single", facts, {}, [](EditedImage& image) {
+    image.edit(model::Kind::core, [](flatbuffers::Table& core) {
+      auto* thread = core.GetPointer<flatbuffers::Table*>(schema::CoreEntry::VT_THREAD_CORE);
+      // Absent from the image: its place is that of another number of the same size.
+      auto* places = const_cast<std::uint8_t*>(thread->GetVTable());
+      const auto policy = flatbuffers::ReadScalar<flatbuffers::voffset_t>(
+          places + schema::ThreadCoreEntry::VT_SCHED_POLICY);
+      flatbuffers::WriteScalar(places + schema::ThreadCoreEntry::VT_SECCOMP_MODE, policy);
+      thread->SetField<std::uint32_t>(schema::ThreadCoreEntry::VT_SCHED_POLICY, 2, 0);
+    });
+  });
+  EXPECT_TRUE(refuses(planned, state::Piece::seccomp_without_right));
+}
+
+// A record of settings beside a real dump's.
+std::function<void(EditedImage&)> with_settings(
+    std::uint32_t pid, const std::function<flatbuffers::Offset<schema::ThreadSettings>(
+                           flatbuffers::FlatBufferBuilder&)>& thread) {
+  return [=](EditedImage& image) {
+    flatbuffers::FlatBufferBuilder builder;
+    builder.ForceDefaults(true);
+    const auto threads = builder.CreateVector(std::vector{thread(builder)});
+    schema::TaskSettingsBuilder out(builder);
+    out.add_threads(threads);
+    builder.Finish(out.Finish());
+    image.add({model::Kind::settings, pid}, "TaskSettings", builder);
+  };
+}
+
+constexpr std::uint32_t kSingle = 26589;
+
+TEST(MakePlan, CpusThatAreNotHere) {
+  const auto bound = with_settings(kSingle, [](flatbuffers::FlatBufferBuilder& builder) {
+    const auto cpus = builder.CreateVector(std::vector<std::uint64_t>{0xc});
+    schema::ThreadSettingsBuilder out(builder);
+    out.add_tid(kSingle);
+    out.add_cpus(cpus);
+    return out.Finish();
+  });
+  HostFacts facts = some_machine();
+  facts.cpus = {0x3};
+  auto planned = plan_of("single", facts, {}, bound);
+  ASSERT_TRUE(planned.has_value()) << planned.error().line();
+  EXPECT_THAT(text_of(planned->plan), HasSubstr("none of the CPUs"));
+  EXPECT_THAT(text_of(planned->plan), Not(HasSubstr("sched_setaffinity")));
+  facts.cpus = {0x7};
+  planned = plan_of("single", facts, {}, bound);
+  EXPECT_THAT(text_of(planned->plan), HasSubstr("sched_setaffinity"));
+}
+
+TEST(MakePlan, NodesThatAreNotHere) {
+  const auto bound = with_settings(kSingle, [](flatbuffers::FlatBufferBuilder& builder) {
+    const std::vector<std::uint64_t> nodes{2};
+    const auto policy = schema::CreateMemoryPolicyDirect(builder, 2, &nodes);
+    schema::ThreadSettingsBuilder out(builder);
+    out.add_tid(kSingle);
+    out.add_memory_policy(policy);
+    return out.Finish();
+  });
+  HostFacts facts = some_machine();
+  facts.nodes = {1};
+  auto planned = plan_of("single", facts, {}, bound);
+  ASSERT_TRUE(planned.has_value()) << planned.error().line();
+  EXPECT_THAT(text_of(planned->plan), HasSubstr("none of the memory nodes"));
+  facts.nodes = {3};
+  planned = plan_of("single", facts, {}, bound);
+  EXPECT_THAT(text_of(planned->plan), HasSubstr("set_mempolicy"));
+}
+
+TEST(MakePlan, Speculation) {
+  const auto restricted = with_settings(kSingle, [](flatbuffers::FlatBufferBuilder& builder) {
+    const auto all = builder.CreateVector(std::vector{schema::CreateSpeculation(builder, 1, 9)});
+    schema::ThreadSettingsBuilder out(builder);
+    out.add_tid(kSingle);
+    out.add_speculation(all);
+    return out.Finish();
+  });
+  const auto planned = plan_of("single", some_machine(), {}, restricted);
+  ASSERT_TRUE(planned.has_value()) << planned.error().line();
+  EXPECT_THAT(text_of(planned->plan), HasSubstr("prctl(53, 1, 8"));
+}
+
+TEST(MakePlan, AnIoFlusher) {
+  const auto flusher = with_settings(kSingle, [](flatbuffers::FlatBufferBuilder& builder) {
+    schema::ThreadSettingsBuilder out(builder);
+    out.add_tid(kSingle);
+    out.add_io_flusher(true);
+    return out.Finish();
+  });
+  HostFacts facts = some_machine();
+  auto planned = plan_of("single", facts, {}, flusher);
+  ASSERT_TRUE(planned.has_value()) << planned.error().line();
+  EXPECT_THAT(text_of(planned->plan), HasSubstr("prctl(57, 1"));
+  facts.credentials.effective &= ~(std::uint64_t{1} << 24);
+  planned = plan_of("single", facts, {}, flusher);
+  EXPECT_THAT(text_of(planned->plan), HasSubstr("we lack CAP_SYS_RESOURCE"));
 }
 
 TEST(MakePlan, IsPrintedCallByCall) {

@@ -87,7 +87,7 @@ class RunnerTest : public testing::Test {
   }
 
   void make_root() {
-    builder_.step(plan::MakeTask{kRestorer, root_, 0, false});
+    builder_.step(plan::MakeTask{kRestorer, root_});
     builder_.step(plan::ClearMemory{{root_}});
   }
   template <std::size_t N>
@@ -156,7 +156,7 @@ TEST_F(RunnerTest, AZombieHasItsStatusAndName) {
     builder_ = plan::PlanBuilder(16);
     builder_.plan().workbench = 0x10'0000;
     make_root();
-    builder_.step(plan::MakeTask{{root_}, child_, 0, false});
+    builder_.step(plan::MakeTask{{root_}, child_});
     give_program(root_, kPauseCode);
     builder_.step(plan::BecomeZombie{child_, {root_}, status, "late"});
     builder_.step(plan::ForgetChildren{{root_}});
@@ -230,7 +230,7 @@ TEST_F(RunnerTest, WhatMayFailDoesNotEndIt) {
 // At every step: what was made is gone, whether it is one task or three.
 TEST_F(RunnerTest, GivenUpAtAnyStepNothingIsLeft) {
   make_root();
-  builder_.step(plan::MakeTask{{root_}, child_, 0, false});
+  builder_.step(plan::MakeTask{{root_}, child_});
   builder_.call({child_}, SYS_setsid, {}, "lead a session");
   give_program(root_, kPauseCode);
   give_program(child_, kPauseCode);
@@ -251,7 +251,7 @@ TEST_F(RunnerTest, GivenUpAtAnyStepNothingIsLeft) {
 // Killed after the first task was let go: the guardian ends that one too.
 TEST_F(RunnerTest, KilledWhileLettingGoNothingIsLeft) {
   make_root();
-  builder_.step(plan::MakeTask{{root_}, child_, 0, false});
+  builder_.step(plan::MakeTask{{root_}, child_});
   give_program(root_, kPauseCode);
   give_program(child_, kPauseCode);
   start(child_);

@@ -10,6 +10,8 @@
 #include <regex>
 #include <set>
 #include <string>
+#include <type_traits>
+
 #include "tests/support/scratch.h"
 
 namespace img::state {
@@ -38,6 +40,9 @@ std::set<std::string> all_matches(const std::string& text, const char* pattern,
   return out;
 }
 
+// What ends live-dump before it has looked at any process.
+const std::set<std::string> kNoRefusals = {"preflight.cpp", "destination.cpp"};
+
 TEST(StateTable, EveryRowNamesATestThatExists) {
   std::set<std::string> tests;
   visit_sources("tests/live", [&](const fs::path&, const std::string& text) {
@@ -61,6 +66,38 @@ TEST(StateTable, EveryRefusalAndLossIsUsed) {
     EXPECT_TRUE(row.fate == Fate::kept || used.count(std::string(row.id)) != 0)
         << row.id << " is in the table, and nothing refuses or loses it";
   }
+}
+
+// Whatever collects refusals takes this type, and it is made of rows only.
+static_assert(!std::is_constructible_v<Refusal, Error>);
+static_assert(!std::is_constructible_v<Refusal, Piece, Error>);
+static_assert(!std::is_convertible_v<Error, Refusal>);
+
+TEST(StateTable, NothingIsRefusedWithoutARow) {
+  std::size_t files = 0;
+  for (const char* folder : {"live/dump", "live/plan", "live/restore", "live/trace"}) {
+    visit_sources(folder, [&](const fs::path& path, const std::string& text) {
+      ++files;
+      // What cannot be done at all is refused; other faults are of this machine, or of an image.
+      const auto made = all_matches(
+          text, R"((?:fail|make_error)\(\s*Fault::(?:unsupported|denied),\s*([^;]*))", "$1");
+      for (const std::string& one : made) {
+        EXPECT_TRUE(kNoRefusals.count(path.filename().string()) != 0)
+            << path << " refuses without a row: " << one;
+      }
+      EXPECT_EQ(text.find("std::vector<Error>"), std::string::npos)
+          << path << " collects errors that are no refusals";
+    });
+  }
+  EXPECT_GT(files, 100U) << "the sources are not where they were";
+}
+
+TEST(StateTable, ARefusalThatCameAsAnErrorIsKnownAgain) {
+  const Error error = refusal(Piece::io_uring, "process 12 (web)");
+  const auto again = as_refusal(error);
+  ASSERT_TRUE(again.has_value());
+  EXPECT_EQ(again->piece(), Piece::io_uring);
+  EXPECT_FALSE(as_refusal(make_error(Fault::unsupported, "x", "y", "z")).has_value());
 }
 
 TEST(StateTable, RefusalsSayTheSentenceOfTheirRow) {

@@ -10,6 +10,8 @@
 #include <vector>
 
 #include "live/arch/x86_64/stub.h"
+#include "live/state/state.h"
+#include "tests/live/victim_process.h"
 
 namespace img::trace {
 namespace {
@@ -52,6 +54,18 @@ TEST(CallSite, HostileHeadersAreRefused) {
   bad = padded;
   store_at(bad.data() + offsetof(Elf64_Ehdr, e_shnum), std::uint16_t{0xfff0});
   EXPECT_GT(*unused_from(bad), padded.size());
+}
+
+TEST(CallSite, NoRoomAnywhere) {
+  live_test::VictimProcess victim("no_room");
+  const auto process = procfs::ProcDir::open(victim.pid());
+  const auto memory = RemoteMemory::open(victim.pid());
+  ASSERT_TRUE(process.has_value() && memory.has_value());
+  const auto site = CallSite::find(*process, *memory);
+  ASSERT_FALSE(site.has_value());
+  EXPECT_EQ(site.error().why, state::row(state::Piece::no_call_site).text);
+  EXPECT_TRUE(victim.makes_rounds());
+  EXPECT_EQ(victim.complaint(), "");
 }
 
 TEST(CallSite, AnnouncesBySomethingIgnored) {

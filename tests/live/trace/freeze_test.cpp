@@ -290,7 +290,7 @@ TEST(Refusal, OurselvesAndWhatIsNoProcess) {
 
 TEST(Refusal, AllReasonsAtOnce) {
   VictimProcess victim("io_uring");
-  const std::vector<Error> reasons = refusals_in_tree(getpid());
+  const auto reasons = refusals_in_tree(getpid());
   ASSERT_GE(reasons.size(), 1U);
   EXPECT_THAT(reasons[0].line(), HasSubstr("this program itself"));
   EXPECT_EQ(reasons.size(), 1U + victim.page().counter.load());
