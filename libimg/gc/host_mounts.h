@@ -7,24 +7,16 @@
 #include <string>
 #include <vector>
 
+#include "libimg/base/mountinfo.h"
 #include "libimg/base/result.h"
 #include "libimg/base/unique_fd.h"
-#include "libimg/gc/dumped_mounts.h"
 
 namespace img::gc {
 
-struct HostMount {
-  std::uint64_t id = 0;
-  Device device;
-  std::string root;
-  std::string point;
-  std::string source;
-};
-
 /// /proc/self/mountinfo, in its order.
-[[nodiscard]] Result<std::vector<HostMount>> read_host_mounts();
+[[nodiscard]] Result<std::vector<Mount>> read_host_mounts();
 /// The number of the mount that an open file is on.
-[[nodiscard]] Result<std::uint64_t> mount_id_of(int fd, const std::string& thing);
+[[nodiscard]] Result<std::int32_t> mount_id_of(int fd, const std::string& thing);
 
 /// A copy of the mount that `folder` is on, from there, that can be written to unless its file
 /// system cannot. Where this user may not copy mounts: the folder itself, as it is.

@@ -15,6 +15,10 @@ namespace {
 
 namespace fs = std::filesystem;
 
+Device device_of(const Mount& mount) {
+  return {mount.device_major, mount.device_minor};
+}
+
 std::string joined(const std::string& folder, const std::string& rest) {
   return rest.empty()                      ? folder
          : folder.empty() || folder == "/" ? folder + rest
@@ -65,8 +69,8 @@ std::optional<MountYard::Start> MountYard::at_its_place(const DumpedMount& mount
                                                         const std::string& inside) const {
   const std::string place = joined(root_, mount.point.substr(1));
   for (auto here = host_.rbegin(); mount.point != "/" && here != host_.rend(); ++here) {
-    if (here->point == place) {
-      const bool is_it = here->device == mount.device || is_same_system(mount, *here) ||
+    if (here->mountpoint == place) {
+      const bool is_it = device_of(*here) == mount.device || is_same_system(mount, *here) ||
                          (!mount.in_memory && here->source == mount.source);
       return is_it && here->root == mount.root ? std::optional(Start{place, here->id, inside})
                                                : std::nullopt;
@@ -88,39 +92,39 @@ std::optional<MountYard::Start> MountYard::at_its_source(const DumpedMount& moun
   }
   const auto folder = open_directory(AT_FDCWD, place, place);
   const auto id = folder ? mount_id_of(folder->get(), place) : fail(folder.error());
-  const auto here = id ? std::ranges::find(host_, *id, &HostMount::id) : host_.end();
-  if (here == host_.end() || here->device != mount.device) {
+  const auto here = id ? std::ranges::find(host_, *id, &Mount::id) : host_.end();
+  if (here == host_.end() || device_of(*here) != mount.device) {
     return std::nullopt;
   }
-  const auto below = path_below(place, here->point);
+  const auto below = path_below(place, here->mountpoint);
   return below && joined(here->root, *below) == mount.root
              ? std::optional(Start{place, here->id, inside})
              : std::nullopt;
 }
 
-bool MountYard::is_same_system(const DumpedMount& mount, const HostMount& here) const {
+bool MountYard::is_same_system(const DumpedMount& mount, const Mount& here) const {
   const DumpedMount* top = dumped_.root();
-  const auto below = std::ranges::find(host_, root_mount_, &HostMount::id);
+  const auto below = std::ranges::find(host_, root_mount_, &Mount::id);
   // The root directory is where it was in its file system, so that is the same one, whatever number
   // it has now.
   if (top != nullptr && top->device == mount.device && below != host_.end()) {
-    const auto inside = path_below(root_, below->point);
+    const auto inside = path_below(root_, below->mountpoint);
     if (inside && joined(below->root, *inside) == top->root) {
-      return here.device == below->device;
+      return device_of(here) == device_of(*below);
     }
   }
   return !(mount.device.is_anonymous() && !mount.source.starts_with("/dev/")) &&
-         here.device == mount.device && here.source == mount.source;
+         device_of(here) == mount.device && here.source == mount.source;
 }
 
 std::vector<MountYard::Start> MountYard::on_disk(const DumpedMount& mount,
                                                  const std::string& inside) const {
   std::vector<Start> starts;
   const std::string whole = joined(mount.root, inside);
-  for (const HostMount& here : host_) {
+  for (const Mount& here : host_) {
     const auto rest = path_below(whole, here.root);
     if (rest && is_same_system(mount, here)) {
-      starts.push_back({here.point, here.id, *rest});
+      starts.push_back({here.mountpoint, here.id, *rest});
     }
   }
   return starts;

@@ -44,7 +44,7 @@ class MountYard {
  private:
   struct Start {
     std::string folder;  // here
-    std::uint64_t mount = 0;
+    std::int32_t mount = 0;
     std::string rest;
   };
   [[nodiscard]] std::optional<Start> below_root(const DumpedMount& mount,
@@ -55,12 +55,12 @@ class MountYard {
                                                    const std::string& inside) const;
   [[nodiscard]] std::vector<Start> on_disk(const DumpedMount& mount,
                                            const std::string& inside) const;
-  [[nodiscard]] bool is_same_system(const DumpedMount& mount, const HostMount& here) const;
+  [[nodiscard]] bool is_same_system(const DumpedMount& mount, const Mount& here) const;
 
   DumpedMounts dumped_;
-  std::vector<HostMount> host_;
+  std::vector<Mount> host_;
   std::string root_;  // without links
-  std::uint64_t root_mount_ = 0;
+  std::int32_t root_mount_ = 0;
 };
 
 }  // namespace img::gc

@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "live/dump/cgroup_tree.h"
+#include "live/procfs/cgroups.h"
 #include "live/procfs/proc_dir.h"
 #include "schema/cgroup_generated.h"
 

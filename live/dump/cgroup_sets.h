@@ -9,7 +9,6 @@
 #include <vector>
 
 #include "live/dump/dump_context.h"
-#include "live/procfs/mounts.h"
 
 namespace img::dump {
 

@@ -12,7 +12,7 @@
 #include <cstring>
 #include <memory>
 
-#include "live/procfs/mounts.h"
+#include "libimg/base/mountinfo.h"
 #include "live/procfs/proc_dir.h"
 
 namespace img::dump {
@@ -87,7 +87,7 @@ std::string meaning_of(const std::string& name, std::string text) {
   return std::strtoll(text.c_str(), nullptr, 10) == INT64_MAX ? "-1" : stripped(std::move(text));
 }
 
-bool holds(const procfs::Mount& mount, const std::string& controllers) {
+bool holds(const Mount& mount, const std::string& controllers) {
   if (controllers.empty()) {
     return mount.type == "cgroup2";
   }
@@ -109,8 +109,8 @@ Result<CgroupTree> CgroupTree::open(std::string controllers) {
   CgroupTree out(std::move(controllers));
   IMG_ASSIGN(const auto self, procfs::ProcDir::open(::getpid()));
   IMG_ASSIGN(const std::string text, self.read("mountinfo"));
-  IMG_ASSIGN(const std::vector<procfs::Mount> mounts, procfs::parse_mountinfo(text));
-  for (const procfs::Mount& mount : mounts) {
+  IMG_ASSIGN(const std::vector<Mount> mounts, parse_mountinfo(text));
+  for (const Mount& mount : mounts) {
     if (holds(mount, out.controllers_)) {
       out.root_ = UniqueFd(::open(mount.mountpoint.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
       out.mounted_ = mount.root == "/" ? "" : mount.root;

@@ -10,8 +10,8 @@
 #include <climits>
 #include <memory>
 
+#include "libimg/base/scanner.h"
 #include "live/procfs/lists.h"
-#include "live/procfs/scanner.h"
 
 namespace img::procfs {
 namespace {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "live/procfs/stat.h"
 
-#include "live/procfs/scanner.h"
+#include "libimg/base/scanner.h"
 
 namespace img::procfs {
 namespace {

@@ -3,7 +3,7 @@
 
 #include <algorithm>
 
-#include "live/procfs/scanner.h"
+#include "libimg/base/scanner.h"
 
 namespace img::procfs {
 namespace {

@@ -4,7 +4,7 @@
 #include <net/if.h>
 #include <unistd.h>
 
-#include "live/procfs/mounts.h"
+#include "libimg/base/mountinfo.h"
 #include "live/procfs/proc_dir.h"
 
 namespace img::restore {
@@ -15,11 +15,11 @@ std::map<std::uint32_t, std::string> all_mounts() {
   std::map<std::uint32_t, std::string> out;
   const auto self = procfs::ProcDir::open(::getpid());
   const auto text = self ? self->read("mountinfo") : Result<std::string>(fail(self.error()));
-  const auto mounts = text ? procfs::parse_mountinfo(*text)
-                           : Result<std::vector<procfs::Mount>>(fail(text.error()));
+  const auto mounts =
+      text ? parse_mountinfo(*text) : Result<std::vector<Mount>>(fail(text.error()));
   for (const bool whole : {true, false}) {
     for (std::size_t i = 0; mounts && i < mounts->size(); ++i) {
-      const procfs::Mount& mount = (*mounts)[i];
+      const Mount& mount = (*mounts)[i];
       if ((mount.root == "/") == whole) {
         out.try_emplace(mount.device_major << 20 | mount.device_minor, mount.mountpoint);
       }

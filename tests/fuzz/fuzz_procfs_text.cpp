@@ -2,10 +2,11 @@
 // The texts of /proc. Input: number of the parser in one byte, then the text. The names in them
 // are a program's to choose, so they count as coming from strangers.
 #include "libimg/base/bytes.h"
+#include "libimg/base/mountinfo.h"
+#include "live/procfs/cgroups.h"
 #include "live/procfs/fdinfo.h"
 #include "live/procfs/lists.h"
 #include "live/procfs/maps.h"
-#include "live/procfs/mounts.h"
 #include "live/procfs/stat.h"
 #include "live/procfs/status.h"
 #include "live/procfs/timers.h"
@@ -28,8 +29,8 @@ void maps(std::string_view text) {
 }
 
 void mounts(std::string_view text) {
-  if (const auto found = parse_mountinfo(text)) {
-    for (const Mount& one : *found) {
+  if (const auto found = img::parse_mountinfo(text)) {
+    for (const img::Mount& one : *found) {
       must_hold(one.mountpoint.size() <= text.size(), "undoing escapes makes nothing longer");
     }
   }

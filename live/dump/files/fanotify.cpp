@@ -46,9 +46,9 @@ class Fanotifies final : public FileKind {
       return find_watched(bench_, mark.handle, mark.device, mark.inode);
     }
     WatchedFile found;
-    IMG_ASSIGN(const std::span<const procfs::Mount> mounts, bench_.mounts());
+    IMG_ASSIGN(const std::span<const Mount> mounts, bench_.mounts());
     const auto mount = std::find_if(mounts.begin(), mounts.end(),
-                                    [&](const procfs::Mount& one) { return one.id == mark.mount; });
+                                    [&](const Mount& one) { return one.id == mark.mount; });
     if (mount != mounts.end()) {
       found.path = mount->mountpoint;
     }

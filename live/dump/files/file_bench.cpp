@@ -13,13 +13,13 @@ FileBench::FileBench(DumpContext& context)
   }
 }
 
-Result<std::span<const procfs::Mount>> FileBench::mounts() {
+Result<std::span<const Mount>> FileBench::mounts() {
   if (mounts_.empty()) {
     IMG_ASSIGN(const procfs::ProcDir self, procfs::ProcDir::open(::getpid()));
     IMG_ASSIGN(const std::string text, self.read("mountinfo"));
-    IMG_ASSIGN(mounts_, procfs::parse_mountinfo(text));
+    IMG_ASSIGN(mounts_, parse_mountinfo(text));
   }
-  return std::span<const procfs::Mount>(mounts_);
+  return std::span<const Mount>(mounts_);
 }
 
 flatbuffers::Offset<schema::FownEntry> owner_entry(flatbuffers::FlatBufferBuilder& builder,

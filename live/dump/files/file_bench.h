@@ -11,7 +11,7 @@
 #include "live/dump/dump_context.h"
 #include "live/dump/files/open_file.h"
 #include "live/dump/files/payload_memory.h"
-#include "live/procfs/mounts.h"
+#include "libimg/base/mountinfo.h"
 #include "schema/files_generated.h"
 
 namespace img::dump {
@@ -41,7 +41,7 @@ class FileBench {
   [[nodiscard]] RecordBuffer& records() { return context_.records; }
   [[nodiscard]] PayloadMemory& payloads() { return *payloads_; }
   /// Of this process's own mount namespace.
-  [[nodiscard]] Result<std::span<const procfs::Mount>> mounts();
+  [[nodiscard]] Result<std::span<const Mount>> mounts();
   [[nodiscard]] std::vector<DescriptorTable>& tables() { return tables_; }
 
   [[nodiscard]] std::uint32_t new_id() { return next_id_++; }
@@ -76,7 +76,7 @@ class FileBench {
   std::set<pid_t> members_;
   std::uint32_t next_id_ = 1;
   std::shared_ptr<PayloadMemory> payloads_;  // the records keep it too
-  std::vector<procfs::Mount> mounts_;
+  std::vector<Mount> mounts_;
   std::vector<DescriptorTable> tables_;
 };
 

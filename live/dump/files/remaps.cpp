@@ -84,9 +84,9 @@ Result<bool> Remaps::is_mounted_here(const OpenFile& file) {
       named.st_ino == file.stat.st_ino && named.st_dev == file.stat.st_dev) {
     return true;
   }
-  IMG_ASSIGN(const std::span<const procfs::Mount> mounts, bench_.mounts());
+  IMG_ASSIGN(const std::span<const Mount> mounts, bench_.mounts());
   return std::any_of(mounts.begin(), mounts.end(),
-                     [&](const procfs::Mount& one) { return one.id == file.info.mount; });
+                     [&](const Mount& one) { return one.id == file.info.mount; });
 }
 
 Result<std::string> Remaps::in_proc(const OpenFile& file, std::uint32_t id) {

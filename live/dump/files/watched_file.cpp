@@ -51,13 +51,13 @@ bool has_inode(const std::string& path, std::uint64_t inode) {
 
 Result<WatchedFile> find_watched(FileBench& bench, const procfs::FileHandle& handle,
                                  std::uint32_t device, std::uint64_t inode) {
-  IMG_ASSIGN(const std::span<const procfs::Mount> mounts, bench.mounts());
+  IMG_ASSIGN(const std::span<const Mount> mounts, bench.mounts());
   WatchedFile found;
   Handle argument{handle.bytes, static_cast<std::int32_t>(handle.type), {}};
   if (handle.bytes > kHandleBytes || !from_hexadecimal(handle.handle, argument.bytes)) {
     return found;
   }
-  for (const procfs::Mount& mount : mounts) {
+  for (const Mount& mount : mounts) {
     if (makedev(mount.device_major, mount.device_minor) != device_of(device)) {
       continue;
     }

@@ -3,8 +3,9 @@
 #include <gtest/gtest.h>
 #include <sys/resource.h>
 
+#include "libimg/base/mountinfo.h"
+#include "live/procfs/cgroups.h"
 #include "live/procfs/lists.h"
-#include "live/procfs/mounts.h"
 #include "live/procfs/stat.h"
 #include "live/procfs/status.h"
 #include "live/procfs/timers.h"

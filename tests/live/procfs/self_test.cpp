@@ -13,9 +13,10 @@
 #include <cstring>
 #include <thread>
 
+#include "libimg/base/mountinfo.h"
+#include "live/procfs/cgroups.h"
 #include "live/procfs/fdinfo.h"
 #include "live/procfs/lists.h"
-#include "live/procfs/mounts.h"
 #include "live/procfs/pagemap.h"
 #include "live/procfs/proc_dir.h"
 #include "live/procfs/procmap_query.h"

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Walks over the text of a /proc file. Every step either takes what it names or leaves the text
+// Walks over the text of a file of /proc. Every step either takes what it names or leaves the text
 // as it was and says so; nothing is copied.
 #pragma once
 
@@ -11,7 +11,7 @@
 
 #include "libimg/base/result.h"
 
-namespace img::procfs {
+namespace img {
 
 class Scanner {
  public:
@@ -76,4 +76,4 @@ class Scanner {
   return fail(Fault::corrupt, std::string(file), std::string(what), "not as the kernel writes it");
 }
 
-}  // namespace img::procfs
+}  // namespace img

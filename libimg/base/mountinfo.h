@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
-// /proc/PID/cgroup and /proc/PID/mountinfo: where a task is in the cgroup and mount trees. Knows
-// text only.
+// /proc/PID/mountinfo: the mounts that a task sees. Knows text only.
 #pragma once
 
 #include <cstdint>
@@ -10,14 +9,7 @@
 
 #include "libimg/base/result.h"
 
-namespace img::procfs {
-
-struct CgroupMembership {
-  std::uint32_t hierarchy = 0;           // 0: v2
-  std::vector<std::string> controllers;  // of v1; one "name=..." for a hierarchy without any
-  std::string path;
-  bool deleted = false;
-};
+namespace img {
 
 struct Mount {
   std::int32_t id = 0;
@@ -33,10 +25,10 @@ struct Mount {
   std::string super_options;
 };
 
-[[nodiscard]] Result<std::vector<CgroupMembership>> parse_cgroups(std::string_view text);
+/// In the kernel's order.
 [[nodiscard]] Result<std::vector<Mount>> parse_mountinfo(std::string_view text);
 
 /// `\040` and its like turned back into the characters they stand for.
 [[nodiscard]] std::string without_octal_escapes(std::string_view text);
 
-}  // namespace img::procfs
+}  // namespace img

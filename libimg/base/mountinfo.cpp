@@ -1,34 +1,15 @@
 // SPDX-License-Identifier: MIT
-#include "live/procfs/mounts.h"
+#include "libimg/base/mountinfo.h"
 
-#include "live/procfs/scanner.h"
+#include "libimg/base/scanner.h"
 
-namespace img::procfs {
+namespace img {
 namespace {
 
-constexpr std::size_t kMaxHierarchies = 256;
 constexpr std::size_t kMaxMounts = 1'000'000;  // fs.mount-max is 100,000
-constexpr std::string_view kDeleted = " (deleted)";
 
 bool is_octal(char c) {
   return c >= '0' && c <= '7';
-}
-
-Result<CgroupMembership> parse_membership(std::string_view line) {
-  CgroupMembership out;
-  Scanner in(line);
-  if (!in.take(out.hierarchy) || !in.skip(":") || in.rest().find(':') == std::string_view::npos) {
-    return malformed("cgroup", line.substr(0, 100));
-  }
-  for (Scanner names(in.until(':')); !names.at_end();) {
-    out.controllers.emplace_back(names.until(','));
-  }
-  out.path = in.rest();
-  if (out.path.ends_with(kDeleted)) {
-    out.path.resize(out.path.size() - kDeleted.size());
-    out.deleted = true;
-  }
-  return out;
 }
 
 Result<Mount> parse_mount(std::string_view line) {
@@ -71,18 +52,6 @@ std::string without_octal_escapes(std::string_view text) {
   return out;
 }
 
-Result<std::vector<CgroupMembership>> parse_cgroups(std::string_view text) {
-  std::vector<CgroupMembership> out;
-  for (Scanner in(text); !in.at_end();) {
-    IMG_ASSIGN(CgroupMembership one, parse_membership(in.line()));
-    if (out.size() == kMaxHierarchies) {
-      return malformed("cgroup", "number of hierarchies");
-    }
-    out.push_back(std::move(one));
-  }
-  return out;
-}
-
 Result<std::vector<Mount>> parse_mountinfo(std::string_view text) {
   std::vector<Mount> out;
   for (Scanner in(text); !in.at_end();) {
@@ -95,4 +64,4 @@ Result<std::vector<Mount>> parse_mountinfo(std::string_view text) {
   return out;
 }
 
-}  // namespace img::procfs
+}  // namespace img
