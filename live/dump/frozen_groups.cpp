@@ -10,7 +10,7 @@
 #include "libimg/base/text.h"
 #include "live/dump/cgroup_tree.h"
 #include "live/procfs/cgroup_state.h"
-#include "live/procfs/mounts.h"
+#include "live/procfs/cgroups.h"
 #include "live/procfs/proc_dir.h"
 
 namespace img::dump {
