@@ -67,7 +67,7 @@ std::set<std::string_view> found(const std::function<void(Built&)>& change,
   auto dump = criu::DirectoryReader::open(STASIS_FIXTURES "/dumps/single");
   EXPECT_TRUE(dump.has_value());
   fixtures::EditedImage image(**dump);
-  image.add({Kind::settings, pid}, "TaskSettings", built.builder);
+  image.add({model::Kind::settings, pid}, "TaskSettings", built.builder);
   class Ids : public FindingSink {
    public:
     void finding(const Finding& one) override {
