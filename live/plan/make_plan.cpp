@@ -5,6 +5,7 @@
 #include <sys/resource.h>
 
 #include <algorithm>
+#include <optional>
 #include <set>
 
 #include "live/plan/inheritance.h"
@@ -147,11 +148,26 @@ void refuse_too_many_files(PlanBuilder& builder, const HostFacts& facts) {
   }
 }
 
+/// Of an image that cannot be looked into any further.
+Result<Plan> refused_whole(Error error) {
+  std::optional<state::Refusal> refused = state::as_refusal(error);
+  if (!refused) {
+    return fail(std::move(error));
+  }
+  PlanBuilder builder(0);
+  builder.refuse(std::move(*refused));
+  return builder.take();
+}
+
 }  // namespace
 
 Result<Plan> make_plan(model::ImageReader& reader, const HostFacts& facts,
                        const PlanOptions& options, FilePlanner& files) {
-  IMG_ASSIGN(const RestoreImage image, RestoreImage::read(reader));
+  Result<RestoreImage> read = RestoreImage::read(reader);
+  if (!read) {
+    return refused_whole(std::move(read).error());
+  }
+  const RestoreImage& image = *read;
   const std::int64_t highest = files.highest_descriptor();
   if (highest > kHighestDescriptor) {
     return fail(Fault::limit, "fdinfo", "descriptor " + std::to_string(highest),

@@ -19,6 +19,14 @@ constexpr std::array kTable = {
 #undef LOST
 };
 
+/// The refused row whose sentence it says, or null.
+const Row* row_of(const Error& error) {
+  const auto* found = std::find_if(kTable.begin(), kTable.end(), [&](const Row& one) {
+    return one.fate == Fate::refused && one.text == error.why;
+  });
+  return found == kTable.end() ? nullptr : found;
+}
+
 }  // namespace
 
 std::span<const Row> table() {
@@ -37,14 +45,13 @@ Refusal refusal(Piece piece, std::string thing, std::string detail, std::string 
 
 Refusal refusal_because(Piece piece, Error cause) {
   IMG_ASSERT(row(piece).fate == Fate::refused);
-  return {piece, std::move(cause)};
+  const Row* own = row_of(cause);
+  return {own == nullptr ? piece : own->piece, std::move(cause)};
 }
 
 std::optional<Refusal> as_refusal(const Error& error) {
-  const auto found = std::find_if(kTable.begin(), kTable.end(), [&](const Row& one) {
-    return one.fate == Fate::refused && one.text == error.why;
-  });
-  return found == kTable.end() ? std::nullopt : std::optional(refusal_because(found->piece, error));
+  const Row* own = row_of(error);
+  return own == nullptr ? std::nullopt : std::optional(refusal_because(own->piece, error));
 }
 
 }  // namespace img::state

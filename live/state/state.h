@@ -53,7 +53,8 @@ class Refusal : public Error {
 /// `thing: detail: sentence (hint)`, with Fault::unsupported. `piece` must be a refused one.
 [[nodiscard]] Refusal refusal(Piece piece, std::string thing, std::string detail = {},
                               std::string hint = {});
-/// What `cause` says, where that is more than the sentence of its row.
+/// What `cause` says, where that is more than the sentence of its row; of the row whose sentence
+/// it is, where it is one's.
 [[nodiscard]] Refusal refusal_because(Piece piece, Error cause);
 /// A refusal that came as an error, because nothing could go on without: by its sentence.
 [[nodiscard]] std::optional<Refusal> as_refusal(const Error& error);

@@ -4,6 +4,7 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 
+#include "tests/tools/bound_store.h"
 #include "tests/tools/json_doc.h"
 #include "tests/tools/scratch.h"
 #include "tools/tools.h"
@@ -219,9 +220,11 @@ TEST_F(ImgConvert, ADamagedLevelLeavesTheStoreAsItWas) {
 }
 
 TEST_F(ImgConvert, JsonIsDocumented) {
+  make_bound_store("bound.store");
   expect_documented("img-convert", {convert({"--json", dump("zoo"), "new.store"}),
                                     convert({"--json", dump("zoo"), "copy", "--to", "criu"}),
                                     convert({"--json", dump("tree"), "cores", "--to", "core"}),
+                                    convert({"--json", "bound.store", "left-out", "--to", "criu"}),
                                     convert({"--json", dump("zoo"), "x"}),
                                     convert({"--json", "missing", "x.store"})});
 }

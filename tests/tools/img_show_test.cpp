@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "tests/fixtures/tar_maker.h"
+#include "tests/tools/bound_store.h"
 #include "tests/tools/json_doc.h"
 #include "tests/tools/scratch.h"
 #include "tools/tools.h"
@@ -33,12 +34,14 @@ class ImgShow : public Scratch {
 TEST_F(ImgShow, JsonIsDocumented) {
   const std::string zoo = dump("zoo");
   std::ofstream("crio.tar") << fixtures::crio_archive();
+  make_bound_store("bound.store");
   std::vector<ToolRun> runs;
   for (std::vector<std::string> arguments : std::vector<std::vector<std::string>>{
            {zoo, "all", "--cmd"},
            {zoo, "ps,tree,container,rootfs,env", "--cmd", "--env"},
            {STASIS_FIXTURES "/archives/podman.tar.zst", "container,rootfs"},
            {"crio.tar", "container,rootfs"},
+           {"bound.store", "ps"},
            {dump("fds"), "all"},
            {dump("sysvipc"), "all"},
            {dump("chain-edited/3"), "all"},

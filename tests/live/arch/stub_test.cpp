@@ -129,7 +129,7 @@ class Stub : public testing::Test {
 
 TEST_F(Stub, IsAsSmallAsWeSay) {
   EXPECT_EQ(slot_offset() % 8, 0U);
-  EXPECT_EQ(slot_offset(), 288U);
+  EXPECT_EQ(slot_offset(), 304U);
   EXPECT_EQ(stub_bytes().size(), slot_offset() + sizeof(StubSlot));
 }
 

@@ -118,8 +118,6 @@ TEST(ImageFiles, WhatIsMissingIsRefused) {
 }
 
 TEST(ImageFiles, WhatIsNotHereIsRefused) {
-  // Nothing is said to be mounted here.
-  EXPECT_TRUE(refuses(plan_of("fds"), state::Piece::watched_not_mounted));
   EXPECT_FALSE(refuses(plan_of("pty"), state::Piece::terminal_type));
   const Plan plan = plan_of("pty", {}, [](EditedImage& image) {
     image.edit(model::Kind::tty_info, [](flatbuffers::Table& entry) {
