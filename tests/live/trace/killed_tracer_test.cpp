@@ -83,8 +83,7 @@ TEST(KilledTracer, WhatItHadMappedIsFoundAgain) {
 
 class KilledTracerOf : public testing::TestWithParam<const char*> {};
 INSTANTIATE_TEST_SUITE_P(Victims, KilledTracerOf,
-                         testing::Values("avx_loop", "sleeper", "small_stack", "no_vdso",
-                                         "user_dispatch"),
+                         testing::Values("avx_loop", "sleeper", "small_stack", "no_vdso"),
                          [](const auto& one) { return std::string(one.param); });
 
 TEST_P(KilledTracerOf, LeavesTheTaskAsItWas) {
