@@ -103,7 +103,8 @@ TEST_F(ImgGcMounts, WhatWasInMemoryIsGoneWithIt) {
   leave_files("root/tmp/corpus/run/zoo");
   const ToolRun done = gc({"--yes", "--json"});
   EXPECT_EQ(done.exit, 0) << done.err;
-  for (const json& file : json::parse(done.out)["files"]) {
+  const json report = json::parse(done.out);
+  for (const json& file : report["files"]) {
     EXPECT_EQ(file["action"], "missing") << file;
     EXPECT_NE(file["why"].get<std::string>().find("in memory"), std::string::npos) << file;
   }
