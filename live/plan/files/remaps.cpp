@@ -50,7 +50,8 @@ Result<void> check_name(const std::string& name) {
 }
 
 timespec time_of(const schema::Timeval& time) {
-  return {static_cast<time_t>(time.tv_sec()), static_cast<long>(time.tv_usec()) * 1000};
+  constexpr auto kSecond = 1'000'000;  // a stranger may say more
+  return {static_cast<time_t>(time.tv_sec()), static_cast<long>(time.tv_usec() % kSecond) * 1000};
 }
 
 /// Makes the node itself at `path`, content and all.
