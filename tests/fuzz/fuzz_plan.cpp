@@ -12,6 +12,7 @@
 #include "live/plan/files/image_files.h"
 #include "live/plan/make_plan.h"
 #include "live/plan/print.h"
+#include "tests/fixtures/some_machine.h"
 #include "tests/fuzz/fuzz.h"
 #include "tests/fuzz/plan_rules.h"
 #include "tests/fuzz/record_change.h"
@@ -93,7 +94,7 @@ struct Fixture {
   std::unique_ptr<KeptImage> image;
 };
 
-const std::vector<Fixture>& fixtures() {
+const std::vector<Fixture>& real_images() {
   static const std::vector<Fixture> all = [] {
     std::vector<std::string> places;
     for (const auto& entry :
@@ -125,26 +126,11 @@ const std::vector<Fixture>& fixtures() {
 }
 
 plan::HostFacts some_machine(bool is_root) {
-  plan::HostFacts facts;
-  facts.session = 4000;
-  facts.group = 4000;
-  if (is_root) {
-    facts.credentials.permitted = facts.credentials.effective = facts.credentials.bounding =
-        (std::uint64_t{1} << 41) - 1;
+  plan::HostFacts facts = fixtures::some_machine();
+  if (!is_root) {
+    facts.credentials = {};
+    facts.has_timer_ids = false;
   }
-  for (plan::Limit& limit : facts.limits) {
-    limit = {~std::uint64_t{0}, ~std::uint64_t{0}};
-  }
-  facts.xsave = arch::XsaveLayout::from_leaves({{0xd, 2, 256, 576, 0, 0},
-                                                {0xd, 5, 64, 1088, 0, 0},
-                                                {0xd, 6, 512, 1152, 0, 0},
-                                                {0xd, 7, 1024, 1664, 0, 0},
-                                                {0xd, 9, 8, 2688, 0, 0}},
-                                               0x2e7);
-  facts.mappings = {{0x55'0000'0000, 0x55'0010'0000}, {0x7f00'0000'0000, 0x7f00'0100'0000}};
-  facts.vdso_bytes = 0x2000;
-  facts.vvar_bytes = 0x6000;
-  facts.has_timer_ids = is_root;
   return facts;
 }
 
@@ -193,7 +179,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   if (size < kHead) {
     return 0;
   }
-  const Fixture& fixture = fixtures()[data[0] % fixtures().size()];
+  const Fixture& fixture = real_images()[data[0] % real_images().size()];
   KeptImage image = *fixture.image;
   for (std::size_t at = kHead, n = 0; n < kMostChanges && size - at >= fuzz::Change::kBytes;
        at += fuzz::Change::kBytes, ++n) {
@@ -233,7 +219,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
 std::vector<std::string> img::fuzz::seeds() {
   std::vector<std::string> out;
   std::uint32_t random = 1;
-  for (std::size_t fixture = 0; fixture < fixtures().size(); ++fixture) {
+  for (std::size_t fixture = 0; fixture < real_images().size(); ++fixture) {
     for (const char options : {'\0', '\2', '\3', '\16'}) {
       std::string one{static_cast<char>(fixture), options};
       out.push_back(one);

@@ -12,6 +12,7 @@
 #include "live/plan/make_plan.h"
 #include "live/plan/print.h"
 #include "schema/pstree_generated.h"
+#include "tests/fixtures/some_machine.h"
 
 namespace img::plan {
 namespace {
@@ -69,25 +70,7 @@ void replace(const flatbuffers::String* text, std::string_view from, std::string
   std::copy(to.begin(), to.end(), const_cast<char*>(text->c_str()) + at);
 }
 
-HostFacts some_machine() {
-  HostFacts facts;
-  facts.session = facts.group = 4000;
-  facts.credentials.permitted = facts.credentials.effective = facts.credentials.bounding =
-      (std::uint64_t{1} << 41) - 1;
-  for (Limit& limit : facts.limits) {
-    limit = {~std::uint64_t{0}, ~std::uint64_t{0}};
-  }
-  facts.xsave = arch::XsaveLayout::from_leaves({{0xd, 2, 256, 576, 0, 0},
-                                                {0xd, 5, 64, 1088, 0, 0},
-                                                {0xd, 6, 512, 1152, 0, 0},
-                                                {0xd, 7, 1024, 1664, 0, 0},
-                                                {0xd, 9, 8, 2688, 0, 0}},
-                                               0x2e7);
-  facts.vdso_bytes = 0x2000;
-  facts.vvar_bytes = 0x6000;
-  facts.has_timer_ids = true;
-  return facts;
-}
+using fixtures::some_machine;
 
 /// The plan as printed, with refusals and notes; or the error.
 std::string planned(const std::string& dump, ChangedImage::Change change) {

@@ -25,6 +25,7 @@
 #include "schema/settings_generated.h"
 #include "schema/timers_generated.h"
 #include "tests/fixtures/edited_image.h"
+#include "tests/fixtures/some_machine.h"
 
 namespace img::plan {
 namespace {
@@ -35,28 +36,7 @@ using testing::HasSubstr;
 using testing::IsEmpty;
 using testing::Not;
 
-HostFacts some_machine() {
-  HostFacts facts;
-  facts.session = 4000;
-  facts.group = 4000;
-  facts.credentials.inheritable = 0;
-  facts.credentials.permitted = facts.credentials.effective = facts.credentials.bounding =
-      (std::uint64_t{1} << 41) - 1;
-  for (Limit& limit : facts.limits) {
-    limit = {~std::uint64_t{0}, ~std::uint64_t{0}};
-  }
-  facts.xsave = arch::XsaveLayout::from_leaves({{0xd, 2, 256, 576, 0, 0},
-                                                {0xd, 5, 64, 1088, 0, 0},
-                                                {0xd, 6, 512, 1152, 0, 0},
-                                                {0xd, 7, 1024, 1664, 0, 0},
-                                                {0xd, 9, 8, 2688, 0, 0}},
-                                               0x2e7);
-  facts.mappings = {{0x55'0000'0000, 0x55'0010'0000}, {0x7f00'0000'0000, 0x7f00'0100'0000}};
-  facts.vdso_bytes = 0x2000;
-  facts.vvar_bytes = 0x6000;
-  facts.has_timer_ids = true;
-  return facts;
-}
+using fixtures::some_machine;
 
 struct Planned {
   std::unique_ptr<criu::DirectoryReader> image;
